@@ -1,0 +1,82 @@
+"""Metrics: the one place that knows which direction is better, in which unit, and how a value becomes a loss."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+Split = Literal["train", "val", "test"]
+"""The three parts of a task on which a metric is measured after every epoch."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A quantity that a network is judged by.
+
+    Everything outside this class sees a *loss*, which is smaller where the metric is better:
+
+    ========= ================ =================
+    direction bounded above?   ``loss(value)``
+    ========= ================ =================
+    minimize  either           ``value``
+    maximize  yes, by ``u``    ``u - value``
+    maximize  no               ``-value``
+    ========= ================ =================
+    """
+
+    name: str
+    """Stem of the recorded columns, e.g. ``accuracy`` for ``val_accuracy``."""
+    direction: Literal["minimize", "maximize"]
+    """Which way is better."""
+    bounds: tuple[float, float]
+    """Lowest and highest possible value, both in ``unit``."""
+    unit: str
+    """Unit of the value, e.g. ``fraction`` (0 to 1) or ``nat``."""
+
+    def loss(self, value: float) -> float:
+        """Turn a value into a loss; NaN stays NaN, so that nothing diverged can look good."""
+        if self.direction == "minimize":
+            return float(value)
+        upper = self.bounds[1]
+        return float(upper - value) if math.isfinite(upper) else float(-value)
+
+    def value(self, loss: float) -> float:
+        """Turn a loss back into a value: ``value(loss(x)) == x`` up to rounding."""
+        return self.loss(loss)
+
+    def on(self, split: Split) -> str:
+        """Name of the recorded column of this metric on one split, e.g. ``val_accuracy``."""
+        return f"{split}_{self.name}"
+
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("accuracy", "maximize", (0.0, 1.0), "fraction"),
+        Metric("balanced_accuracy", "maximize", (0.0, 1.0), "fraction"),
+        Metric("cross_entropy", "minimize", (0.0, math.inf), "nat"),
+        Metric("rmse", "minimize", (0.0, math.inf), "target"),
+        Metric("mae", "minimize", (0.0, math.inf), "target"),
+        Metric("r2", "maximize", (-math.inf, 1.0), "fraction"),
+        Metric("loss", "minimize", (0.0, math.inf), "nat or squared target deviation"),
+    )
+}
+"""Every metric that can be optimised, by name."""
+
+CLASSIFICATION_METRICS = ("accuracy", "balanced_accuracy", "cross_entropy")
+REGRESSION_METRICS = ("rmse", "mae", "r2")
+
+
+def metric_named(name: str) -> Metric:
+    """Look a metric up by name.
+
+    Raises:
+        KeyError: with the allowed names and the nearest one.
+    """
+    if name in METRICS:
+        return METRICS[name]
+    near = difflib.get_close_matches(name, METRICS, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise KeyError(f"`metric` is {name!r}, but must be one of {', '.join(METRICS)}{hint}")

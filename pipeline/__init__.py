@@ -1,0 +1,1 @@
+"""Floor 1, how one configuration is trained: tasks, preprocessing, networks, training, one trial in one sandbox."""
