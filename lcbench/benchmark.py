@@ -20,14 +20,25 @@ class CurveBenchmark(Protocol):
     does, `evaluate` returns a Result and does not raise.
     """
 
-    task: TaskInfo
-    """The task that configurations are trained on."""
-    space: ConfigurationSpace
-    """The configurations that can be asked for."""
-    epochs: int
-    """The largest epoch that can be asked for."""
-    metric: Metric
-    """The metric whose validation loss is optimised."""
+    @property
+    def task(self) -> TaskInfo:
+        """The task that configurations are trained on."""
+        ...
+
+    @property
+    def space(self) -> ConfigurationSpace:
+        """The configurations that can be asked for."""
+        ...
+
+    @property
+    def epochs(self) -> int:
+        """The largest epoch that can be asked for."""
+        ...
+
+    @property
+    def metric(self) -> Metric:
+        """The metric whose validation loss is optimised."""
+        ...
 
     def evaluate(self, query: Query) -> Result:
         """Answer `query`; a failure is a Result with a status, not an exception."""

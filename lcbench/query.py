@@ -94,6 +94,11 @@ class Result:
         """True after a success."""
         return self.status is Status.SUCCESS
 
+    @property
+    def reason(self) -> str:
+        """The last line of the error, which names the cause."""
+        return self.error.strip().rpartition("\n")[2]
+
     @classmethod
     def failure(cls, query: Query, status: Status, error: str, *, curve: LearningCurve | None = None, seconds: float = 0.0) -> Result:
         """A failed evaluation: loss +inf, with its reason and whatever part of the curve was reached."""

@@ -22,7 +22,6 @@ from ConfigSpace import (
     UniformIntegerHyperparameter,
 )
 from ConfigSpace.exceptions import ForbiddenValueError
-from ConfigSpace.util import deactivate_inactive_hyperparameters
 from numpy.typing import NDArray
 
 
@@ -56,10 +55,14 @@ def _n_choices(hyperparameter: Any) -> int:
     return 1 if isinstance(hyperparameter, Constant) else 0
 
 
-def _n_levels(space: ConfigurationSpace) -> NDArray[np.int64]:
-    """Like `cardinalities`, with ordinals counted too: every entry that ConfigSpace holds as an index."""
+def _levels(space: ConfigurationSpace) -> tuple[NDArray[np.int64], NDArray[np.float64]]:  # both (d,)
+    """How ConfigSpace holds each entry: its number of levels (0 for numbers) and the index of the first level.
+
+    Like `cardinalities`, with ordinals counted too. Indices count from 0, but the only level of a constant is 1.
+    """
     ordinals = [len(hp.sequence) if isinstance(hp, OrdinalHyperparameter) else 0 for hp in space.values()]
-    return np.maximum(cardinalities(space), ordinals)
+    first = np.array([isinstance(hp, Constant) for hp in space.values()], np.float64)
+    return np.maximum(cardinalities(space), ordinals), first
 
 
 def sample(space: ConfigurationSpace, rng: np.random.Generator) -> Configuration:
@@ -71,9 +74,9 @@ def sample(space: ConfigurationSpace, rng: np.random.Generator) -> Configuration
 def encode(configurations: Sequence[Configuration], space: ConfigurationSpace) -> NDArray[np.float64]:  # (n, d)
     """Place configurations in the unit cube, NaN where a hyperparameter is inactive."""
     vectors = np.array([c.get_array() for c in configurations], np.float64).reshape(len(configurations), len(space))
-    levels = _n_levels(space)
+    levels, first = _levels(space)
     discrete = levels > 0
-    vectors[:, discrete] = (vectors[:, discrete] + 0.5) / levels[discrete]
+    vectors[:, discrete] = (vectors[:, discrete] - first[discrete] + 0.5) / levels[discrete]
     return vectors
 
 
@@ -87,25 +90,24 @@ def decode(points: NDArray[np.float64], space: ConfigurationSpace) -> list[Confi
     points = np.array(points, np.float64).reshape(-1, len(space))
     if np.any((points < 0) | (points > 1)):
         raise ValueError("every point to decode must lie in [0, 1]^d, with NaN where a hyperparameter is inactive")
-    levels = _n_levels(space)
+    levels, first = _levels(space)
     discrete = levels > 0
     indices = np.floor(points[:, discrete] * levels[discrete])
-    points[:, discrete] = np.minimum(indices, levels[discrete] - 1)
+    points[:, discrete] = np.minimum(indices, levels[discrete] - 1) + first[discrete]
     return [_legal(row, space) for row in points]
 
 
 def _legal(vector: NDArray[np.float64], space: ConfigurationSpace) -> Configuration:
     if not space.conditions:
-        values = {name: space[name].to_value(v) for name, v in zip(space, vector, strict=True)}
-        return Configuration(space, values=values)
-    filled = np.where(np.isnan(vector), [_any_vector(hp) for hp in space.values()], vector)
-    values = {name: space[name].to_value(v) for name, v in zip(space, filled, strict=True)}
-    return deactivate_inactive_hyperparameters(values, space)
-
-
-def _any_vector(hyperparameter: Any) -> float:
-    """A legal vector entry for a hyperparameter whose value does not matter because it may be inactive."""
-    return float(hyperparameter.to_vector(hyperparameter.default_value))
+        return Configuration(space, values={name: space[name].to_value(v) for name, v in zip(space, vector, strict=True)})
+    values, vector = {}, vector.copy()
+    for i, (name, hp) in enumerate(space.items()):  # parents come before their children
+        if all(condition.satisfied_by_vector(vector) for condition in space.parent_conditions_of[name]):
+            values[name] = hp.default_value if np.isnan(vector[i]) else hp.to_value(vector[i])
+            vector[i] = hp.to_vector(values[name])  # a whole number is rounded before a condition reads it
+        else:
+            vector[i] = np.nan  # before forbidden clauses are read: an inactive value must not trip one
+    return Configuration(space, values=values)
 
 
 def is_legal(point: NDArray[np.float64], space: ConfigurationSpace) -> bool:

@@ -1,0 +1,83 @@
+"""From configuration to objects: the only calls of `hydra.utils.instantiate` in the project."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ConfigSpace import ConfigurationSpace
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from experiments.executors import Executor
+from lcbench.benchmark import CurveBenchmark
+from lcbench.errors import UserError
+from lcbench.metric import Metric, metric_named
+from lcbench.task import TaskInfo
+from optimizers.optimizer import Optimizer
+from optimizers.rungs import Ladder
+from pipeline.live import LiveBenchmark
+from pipeline.tasks import Task, use_openml_cache
+
+DEFAULT_METRIC = {"classification": "accuracy", "regression": "r2"}
+"""What is optimised when `metric` is null: the paper's accuracy, and for regression a score without a unit."""
+
+
+def _build(node: DictConfig, noun: str, *args: object, **kwargs: object) -> Any:
+    """Instantiate a node, with further arguments where it is partial; a refusal becomes a sentence that names the group."""
+    settings = {name: value for name, value in node.items() if name != "name" or noun == "task"}
+    try:
+        built = instantiate(settings)
+        return built(*args, **kwargs) if node.get("_partial_") else built
+    except (InstantiationException, TypeError, ValueError) as error:
+        cause = error.__cause__ or error
+        if isinstance(cause, UserError):
+            raise cause from None
+        raise UserError(f"`{noun}` cannot be built: {cause}") from error
+
+
+def build_task(config: DictConfig) -> Task:
+    """Load the task, from the configured OpenML cache where it is an OpenML task."""
+    use_openml_cache(config.openml.cache_dir)
+    return _build(config.task, "task")
+
+
+def build_space(config: DictConfig) -> ConfigurationSpace:
+    """The search space."""
+    return _build(config.space, "space")
+
+
+def build_ladder(config: DictConfig) -> Ladder:
+    """The epochs at which trials are compared."""
+    return _build(config.fidelity, "fidelity")
+
+
+def build_optimizer(config: DictConfig, space: ConfigurationSpace, ladder: Ladder) -> Optimizer:
+    """The optimizer, with a random generator of its own."""
+    rng = np.random.default_rng(np.random.SeedSequence(config.seed))
+    return _build(config.optimizer, "optimizer", space, ladder, rng, trial_seed=config.seed)
+
+
+def build_benchmark(config: DictConfig, task: TaskInfo, space: ConfigurationSpace, ladder: Ladder, directory: Path) -> LiveBenchmark:
+    """The benchmark that trains for real."""
+    metric = build_metric(config, task)
+    return _build(config.benchmark, "benchmark", task=task, space=space, epochs=ladder.max, metric=metric, directory=directory)
+
+
+def build_metric(config: DictConfig, task: TaskInfo) -> Metric:
+    """The optimised metric.
+
+    Raises:
+        UserError: if it is unknown, or does not fit the kind of task.
+    """
+    name = config.metric or DEFAULT_METRIC[task.kind]
+    if name not in task.metrics:
+        raise UserError(f"`metric` is {name!r}, but task {task.name!r} is a {task.kind} task: choose one of {', '.join(task.metrics)}")
+    return metric_named(name)
+
+
+def build_executor(config: DictConfig, benchmark: CurveBenchmark) -> Executor:
+    """Where the queries are evaluated."""
+    return _build(config.executor, "executor", benchmark)

@@ -1,0 +1,103 @@
+"""The typed root of the configuration: a misspelt key or a value of the wrong type is refused before anything runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lcbench.errors import UserError
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The folder that holds run.py; outputs are anchored here and not where the shell happens to stand."""
+DEFAULT_SECONDS = 60.0
+"""Length of a run when no budget is given."""
+
+
+@dataclass
+class BudgetConfig:
+    """When a run ends; see conf/run.yaml."""
+
+    seconds: float | None = None
+    trials: int | None = None
+    epochs: int | None = None
+
+
+@dataclass
+class TrialConfig:
+    """Limits of one evaluation; see conf/run.yaml."""
+
+    seconds: float | None = None
+    memory_mb: int | None = None
+
+
+@dataclass
+class OpenMLConfig:
+    """Where the OpenML client keeps its files; see conf/run.yaml."""
+
+    cache_dir: str | None = None
+
+
+@dataclass
+class RunConfig:
+    """Every key of conf/run.yaml; the groups are checked by the signature of what they build."""
+
+    task: Any = None
+    space: Any = None
+    optimizer: Any = None
+    fidelity: Any = None
+    benchmark: Any = None
+    executor: Any = None
+    debug: Any = None
+    seed: int = 0
+    metric: str | None = None
+    incumbent: str = "highest_seen"
+    budget: BudgetConfig = field(default_factory=BudgetConfig)
+    trial: TrialConfig = field(default_factory=TrialConfig)
+    openml: OpenMLConfig = field(default_factory=OpenMLConfig)
+    runs: str = ""
+    plan: bool = False
+    extend: bool = False
+
+
+def register() -> None:
+    """Make the schema and the ``${root:}`` resolver known to Hydra; called by run.py before it composes."""
+    from hydra.core.config_store import ConfigStore
+    from omegaconf import OmegaConf
+
+    OmegaConf.register_new_resolver("root", lambda: str(ROOT), replace=True)
+    ConfigStore.instance().store(name="run_schema", node=RunConfig)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """When a run ends: at the first of these that is reached.
+
+    Raises:
+        UserError: if a part is not positive.
+    """
+
+    seconds: float | None = None
+    """Wall-clock seconds of the whole run, None for no limit."""
+    trials: int | None = None
+    """Number of configurations that are started; their promotions still run."""
+    epochs: int | None = None
+    """Number of epochs that are trained."""
+
+    def __post_init__(self) -> None:
+        for name in ("seconds", "trials", "epochs"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise UserError(f"`budget.{name}` is {value}, but must be positive, or null for no limit of this kind")
+
+    @classmethod
+    def of(cls, config: BudgetConfig) -> Budget:
+        """The configured budget; a minute if nothing is configured."""
+        if config.seconds is None and config.trials is None and config.epochs is None:
+            return cls(seconds=DEFAULT_SECONDS)
+        return cls(config.seconds, config.trials, config.epochs)
+
+    @property
+    def by_clock(self) -> bool:
+        """True if the clock decides when the run ends, so that two runs may differ."""
+        return self.seconds is not None

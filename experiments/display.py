@@ -1,0 +1,147 @@
+"""What a person sees while a run goes on: a live picture in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from experiments.config import Budget
+from experiments.cost import Clock
+from experiments.progress import Progress, sum_epochs
+from lcbench.query import Query, Result
+
+BARS = "▁▂▃▄▅▆▇█"
+PLAIN_SECONDS = 5.0
+"""Without a terminal, a line about a result that is no improvement is printed at most this often."""
+
+
+def sparkline(values: list[float], width: int = 40) -> str:
+    """A curve in one line of text; constant curves are drawn low, gaps (NaN) as blanks.
+
+    >>> sparkline([0.0, 0.5, 1.0])
+    '▁▅█'
+    """
+    step = max(len(values) / width, 1)
+    values = [values[int(i * step)] for i in range(min(len(values), width))]
+    finite = [value for value in values if value == value]
+    if not finite:
+        return ""
+    low, spread = min(finite), max(finite) - min(finite) or 1.0
+    return "".join(BARS[round((value - low) / spread * (len(BARS) - 1))] if value == value else " " for value in values)
+
+
+def clock_text(seconds: float) -> str:
+    """Minutes and seconds.
+
+    >>> clock_text(75.2)
+    '1:15'
+    """
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def left_text(progress: Progress, budget: Budget) -> str:
+    """How much of the budget is left, by the clock or estimated from the pace so far."""
+    clock = progress.clock
+    if clock.limit is not None:
+        return f"{clock_text(max(clock.limit - clock.elapsed, 0))} left"
+    trials = {result.query.trial for result in progress.results}
+    share = len(trials) / budget.trials if budget.trials else sum_epochs(progress) / (budget.epochs or 1)
+    return f"about {clock_text(clock.elapsed * (1 - share) / share)} left" if 0 < share <= 1 else "time left unknown yet"
+
+
+class LiveDisplay:
+    """The picture in a terminal, redrawn twice a second."""
+
+    def __init__(self, progress: Progress, budget: Budget, title: str) -> None:
+        self.progress, self.budget, self.title = progress, budget, title
+
+    def __rich__(self) -> RenderableType:
+        self.progress.poll()
+        rows: list[RenderableType] = [self._header(), self._rungs(), self._incumbent()]
+        if self.progress.failures:
+            reasons = " · ".join(f"{n} × {reason}" for reason, n in self.progress.failures.most_common(3))
+            rows.append(Text(f"failures  {reasons}", style="red"))
+        return Panel(Group(*rows), title=self.title, title_align="left")
+
+    def _header(self) -> RenderableType:
+        clock, grid = self.progress.clock, Table.grid(padding=(0, 2))
+        counts = " · ".join(f"{n} {status}" for status, n in self.progress.statuses.items()) or "no result yet"
+        bar = ProgressBar(total=clock.limit or 1, completed=clock.elapsed if clock.limit else 0, width=30)
+        texts = (clock_text(clock.elapsed), left_text(self.progress, self.budget), counts, f"{self.progress.epochs} epochs recorded")
+        grid.add_row(*((bar,) if clock.limit else ()), *texts)
+        return grid
+
+    def _rungs(self) -> RenderableType:
+        cells = [
+            f"{epoch} epochs: {done} done" + (f", {running} waiting or running" if running else "")
+            for epoch, done, running in self.progress.occupation()
+        ]
+        return Text("rungs     " + " │ ".join(cells), style="cyan")
+
+    def _incumbent(self) -> RenderableType:
+        best = self.progress.best
+        if best is None:
+            return Text("incumbent none yet", style="dim")
+        return Text(f"incumbent {describe(self.progress, best)}  {curve_text(self.progress, best)}", style="bold green")
+
+    def asked(self, query: Query) -> None:
+        """Nothing to print: the picture is redrawn by time."""
+
+    def told(self, result: Result) -> None:
+        """Nothing to print: the picture is redrawn by time."""
+
+
+class PlainDisplay:
+    """One line per improvement, and now and then one about the state."""
+
+    def __init__(self, progress: Progress, budget: Budget, console: Console) -> None:
+        self.progress, self.budget, self.console = progress, budget, console
+        self._best: Result | None = None
+        self._last = Clock(None)
+
+    def asked(self, query: Query) -> None:
+        """Proposals are not worth a line."""
+
+    def told(self, result: Result) -> None:
+        """Print a failure, an improvement, or that the run is alive."""
+        best = self.progress.best
+        improved = best is not None and best is not self._best
+        if result.ok and not improved and self._last.elapsed < PLAIN_SECONDS:
+            return
+        self._last, self._best = Clock(None), best
+        state = (
+            f"{clock_text(self.progress.clock.elapsed)} gone, {left_text(self.progress, self.budget)}, {len(self.progress.results)} results"
+        )
+        news = f"incumbent {describe(self.progress, best)}" if improved and best else ""
+        if not result.ok:
+            news = f"trial {result.query.trial} {result.status}: {result.reason}"
+        self.console.print(f"{state}{': ' if news else ''}{news}", highlight=False, soft_wrap=True)
+
+
+def describe(progress: Progress, result: Result) -> str:
+    """An incumbent in words."""
+    return f"trial {result.query.trial} at epoch {result.query.epoch}: {progress.metric.on('val')} {progress.value(result):.4f}"
+
+
+def curve_text(progress: Progress, result: Result) -> str:
+    """The validation curve of a result as a sparkline."""
+    return sparkline(list(result.curve.values.get(progress.metric.on("val"), [])))
+
+
+@contextmanager
+def display(progress: Progress, budget: Budget, title: str, console: Console) -> Iterator[LiveDisplay | PlainDisplay]:
+    """Show a run while the block runs, as fits the console; yields an observer for the loop."""
+    if not console.is_terminal:
+        console.print(title, highlight=False, soft_wrap=True)
+        yield PlainDisplay(progress, budget, console)
+        return
+    shown = LiveDisplay(progress, budget, title)
+    with Live(shown, console=console, refresh_per_second=2, transient=True):
+        yield shown

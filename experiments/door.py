@@ -1,0 +1,92 @@
+"""The door of the harness: whatever is wrong with the input becomes one sentence and an exit code, not a traceback."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from lcbench.errors import UserError
+
+CONF = Path(__file__).parent / "conf"
+EXIT_BUG = 1
+EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130
+
+
+class Door:
+    """Lets a Hydra main function in, and says what went wrong with its jobs."""
+
+    def __init__(self) -> None:
+        self.failures: list[str] = []
+        self.bug = False
+
+    def job(self, work: Callable[[], object], name: str) -> None:
+        """Do one job; what fails is said at once and does not stop a sweep."""
+        try:
+            work()
+        except UserError as error:
+            self._fail(name, str(error))
+        except Exception as error:  # noqa: BLE001 (the other jobs of a sweep go on; the exit code remembers)
+            traceback.print_exc()
+            self.bug = True
+            self._fail(name, f"{type(error).__name__}: {error}")
+
+    def _fail(self, name: str, text: str) -> None:
+        self.failures.append(f"{name}: {text}")
+        print(f"error: {text}", file=sys.stderr, flush=True)
+
+    def enter(self, main: Callable[[], None]) -> None:
+        """Run a Hydra main function and leave with an exit code: 0, 1 after a bug, 2 after bad input, 130 if interrupted."""
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # let Hydra raise its errors to here instead of printing them in its own words
+        try:
+            main()
+        except (HydraException, OmegaConfBaseException) as error:
+            self._fail("configuration", sentence(error))
+        except KeyboardInterrupt:
+            print("interrupted; nothing recorded is lost, the same command goes on from here", file=sys.stderr, flush=True)
+            os._exit(EXIT_INTERRUPTED)  # children watch this process and end with it
+        if len(self.failures) > 1:
+            print(f"{len(self.failures)} jobs failed:", *self.failures, sep="\n  ", file=sys.stderr)
+        if self.failures:
+            sys.exit(EXIT_BUG if self.bug else EXIT_BAD_INPUT)
+
+
+def sentence(error: Exception) -> str:
+    """One sentence for an error of Hydra or OmegaConf: the name, the value, what is allowed."""
+    text = " ".join(f"{error} {error.__cause__ or ''}".split())
+    missing = re.search(r"Could not find '(\w+)/([^']*)'", text)
+    if missing:
+        group, choice = missing.groups()
+        options = sorted(path.stem if path.suffix == ".yaml" else path.name for path in (CONF / group).glob("*.yaml"))
+        return f"`{group}` is {choice!r}, but must be one of {', '.join(options)}{_nearest(choice, options)}"
+    key = re.search(r"Key '([^']+)' is not in struct.*?full_key: (\S+)", text) or re.search(
+        r"Key '([^']+)' not in '\w+'.*?full_key: (\S+)", text
+    )
+    if key:
+        return f"there is no key `{key[2]}`{_nearest(key[1], _keys())}; `python run.py --cfg job` shows every key"
+    value = re.search(r"(Value .*? could not be converted to \w+).*?full_key: (\S+)", text)
+    if value:
+        return f"`{value[2]}`: {value[1][0].lower()}{value[1][1:]}"
+    must = re.search(r"Missing mandatory value: (\S+)", text)
+    if must:
+        return f"`{must[1]}` has no value: give one, for example {must[1]}=…"
+    return text.split(" See https")[0]
+
+
+def _nearest(word: str, options: list[str]) -> str:
+    near = difflib.get_close_matches(word, options, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _keys() -> list[str]:
+    """Every key that stands in a YAML file of the configuration, for suggestions."""
+    text = "\n".join(path.read_text() for path in CONF.rglob("*.yaml"))
+    return sorted(set(re.findall(r"^\s*(\w+):", text, re.MULTILINE)))

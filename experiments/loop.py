@@ -1,0 +1,136 @@
+"""The loop: ask, evaluate, tell; replayed from the record first, so that an unfinished run goes on where it stood.
+
+Everything that decides what happens next is in the optimizer and in the order of asks and tells. The record keeps exactly that
+order, so replaying it rebuilds the optimizer, and no state of any optimizer is ever written to disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from experiments.cost import Account, Clock
+from experiments.executors import Executor
+from lcbench.errors import UserError
+from lcbench.query import Query, Result, Status
+from lcbench.space import key
+from optimizers.optimizer import Optimizer
+
+
+class Observer(Protocol):
+    """Whoever wants to know what happens: the record, the display."""
+
+    def asked(self, query: Query) -> None:
+        """An optimizer proposed `query`."""
+        ...
+
+    def told(self, result: Result) -> None:
+        """An optimizer learnt `result`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A recorded ask."""
+
+    query: Query
+    """What the optimizer proposed."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """A recorded tell."""
+
+    result: Result
+    """What the optimizer learnt."""
+
+
+@dataclass
+class Loop:
+    """Holds an optimizer and an executor together until the budget ends.
+
+    With `in_order`, results are told in the order of their asks, whichever ends first, and queries are asked ahead to keep the
+    workers busy: the run is then the same on every machine. Without it, results are told as they come.
+    """
+
+    optimizer: Optimizer
+    executor: Executor
+    account: Account
+    clock: Clock
+    observers: tuple[Observer, ...]
+    in_order: bool
+    results: list[Result] = field(default_factory=list)
+    _open: list[Query] = field(default_factory=list)
+    _early: dict[tuple[int, int], Result] = field(default_factory=dict)
+    _held: bool = False
+
+    def run(self, history: Iterable[Asked | Told] = ()) -> list[Result]:
+        """Replay `history`, evaluate what it left open, and go on; returns every result in the order of tells."""
+        self._replay(history)
+        for query in self._open:
+            self.executor.submit(query)
+        self._fill()
+        while self._open and not self.clock.over:
+            result = self.executor.next()
+            if self.clock.over and result.status is Status.TIMEOUT:
+                break  # cut by the end of the run, which says nothing about the configuration
+            self._early[_name(result.query)] = result
+            while ready := self._next_ready():
+                told = self._tell(ready)
+                for observer in self.observers:
+                    observer.told(told)
+                self._fill()  # after every single tell, or the order of asks and tells would depend on who ends first
+        return self.results
+
+    def _fill(self) -> None:
+        """Ask until every worker has something to do, or the budget admits no more."""
+        depth = self.executor.slots * (2 if self.in_order and self.executor.slots > 1 else 1)
+        while len(self._open) < depth and not self._held and not self.clock.over:
+            query = self.optimizer.ask()
+            for observer in self.observers:
+                observer.asked(query)
+            if self._admit(query):
+                self.executor.submit(query)
+
+    def _admit(self, query: Query) -> bool:
+        """Open a query if the budget allows; one that it does not allow holds further asks until the next tell."""
+        self._held = not self.account.admits(query)
+        if not self._held:
+            self.account.commit(query)
+            self._open.append(query)
+        return not self._held
+
+    def _next_ready(self) -> Result | None:
+        """The next result to tell: of the oldest open query, or of any if the order does not matter."""
+        candidates = self._open[:1] if self.in_order else self._open
+        return next((self._early.pop(_name(query)) for query in candidates if _name(query) in self._early), None)
+
+    def _tell(self, result: Result) -> Result:
+        """Tell a result with the very query that was asked: one that was read back may differ in the last bit of its vector."""
+        query = next(query for query in self._open if _name(query) == _name(result.query))
+        self._open.remove(query)
+        result = replace(result, query=query)
+        self.optimizer.tell(result)
+        self.results.append(result)
+        self._held = False
+        return result
+
+    def _replay(self, history: Iterable[Asked | Told]) -> None:
+        for event in history:
+            if isinstance(event, Told):
+                self._tell(event.result)
+                continue
+            query = self.optimizer.ask()
+            if (_name(query), key(query.configuration)) != (_name(event.query), key(event.query.configuration)):
+                was, now = event.query, query
+                raise UserError(
+                    f"the record of this run asks for trial {was.trial} at epoch {was.epoch}, but the optimizer now asks for trial "
+                    f"{now.trial} at epoch {now.epoch}: it was made by another version of the code; start again with another `seed` "
+                    "or `runs`, nothing recorded was changed"
+                )
+            self._admit(query)
+
+
+def _name(query: Query) -> tuple[int, int]:
+    return query.trial, query.epoch

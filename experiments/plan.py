@@ -1,0 +1,74 @@
+"""What an optimizer is going to do, to the last epoch, before anything runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rich.table import Table
+
+from experiments.config import Budget
+from experiments.cost import Account
+from lcbench.curve import LearningCurve
+from lcbench.query import Query, Result
+from optimizers.optimizer import Optimizer
+from optimizers.rungs import Ladder
+
+MAX_QUERIES = 1000
+"""A plan never looks further ahead than this."""
+
+
+@dataclass
+class PlannedRung:
+    """One rung of one bracket."""
+
+    bracket: int
+    rung: int
+    epoch: int
+    trials: int
+    epochs: int
+    """Epochs trained by this rung, as `benchmark.continue_trials` has it."""
+    epochs_from_scratch: int
+    """Epochs if every trial were trained again from the start."""
+
+
+def plan(optimizer: Optimizer, budget: Budget, ladder: Ladder, *, continues: bool) -> list[PlannedRung]:
+    """Run the optimizer on made-up losses and count: schedules of the Hyperband family do not depend on the losses.
+
+    Without a budget in trials or epochs, one round of brackets is planned: as many as the ladder has rungs.
+    """
+    account, rungs = Account(budget, continues), dict[tuple[int, int], PlannedRung]()
+    bounded = budget.trials is not None or budget.epochs is not None
+    for _ in range(MAX_QUERIES):
+        query = optimizer.ask()
+        if not account.admits(query) or (not bounded and query.bracket >= len(ladder.epochs)):
+            break
+        rung = rungs.setdefault((query.bracket, query.rung), PlannedRung(query.bracket, query.rung, query.epoch, 0, 0, 0))
+        rung.trials += 1
+        rung.epochs += account.cost(query)
+        rung.epochs_from_scratch += query.epoch
+        account.commit(query)
+        optimizer.tell(_made_up(query))
+    return [rungs[name] for name in sorted(rungs)]
+
+
+def _made_up(query: Query) -> Result:
+    curve = LearningCurve.from_entries([(0, 0.0, {}), (query.epoch, 0.0, {})])
+    return Result(query, curve, float(query.trial), 0.0)
+
+
+def plan_table(rungs: list[PlannedRung], ladder: Ladder, budget: Budget) -> Table:
+    """The plan for people: one line per rung, the cost with continued and with repeated trainings, and the sums."""
+    table = Table(title=f"ladder {', '.join(map(str, ladder.epochs))} epochs · eta {ladder.eta}", title_justify="left")
+    for column in ("bracket", "rung", "epochs each", "trials", "epochs trained", "from scratch", "sum trained"):
+        table.add_column(column, justify="right")
+    total = 0
+    for rung in rungs:
+        total += rung.epochs
+        cells = (rung.bracket, rung.rung, rung.epoch, rung.trials, rung.epochs, rung.epochs_from_scratch, total)
+        table.add_row(*map(str, cells), end_section=rung is rungs[-1] or rungs[rungs.index(rung) + 1].bracket != rung.bracket)
+    new = sum(rung.trials for rung in rungs if rung.rung == 0)
+    table.caption = f"{new} new trials, {total} epochs trained, {sum(r.epochs_from_scratch for r in rungs)} from scratch"
+    if budget.trials is None and budget.epochs is None:
+        table.caption += f" in one round; rounds repeat until {budget.seconds:g} seconds are over"
+    table.caption_justify = "left"
+    return table

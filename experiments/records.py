@@ -1,0 +1,198 @@
+"""The run directory as a value: which run it is, what happened in it so far, and whether it is finished.
+
+<runs>/<benchmark>/<task>/<space>/<optimizer>/<seed>/
+config.yaml       what was asked for; a differing configuration is refused
+events.journal    every ask and tell in order, with the seconds of the run at which it happened
+journals/         every epoch of every trial, one file per worker
+table.json        what the curves are curves of
+curves.h5         the journals, packed: a database with one table
+summary.json      the outcome
+DONE              written last
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import yaml
+from ConfigSpace import Configuration, ConfigurationSpace
+
+from experiments.cost import Clock
+from experiments.loop import Asked, Told
+from lcbench.curve import LearningCurve
+from lcbench.errors import UserError
+from lcbench.files import replacing
+from lcbench.journal import Journal, read_journal
+from lcbench.query import Origin, Query, Result, Status
+from lcbench.recording import end_record
+from lcbench.rundir import read_run
+from lcbench.space import plain
+
+NOT_IDENTITY = ("runs", "openml", "plan", "extend", "debug")
+"""Keys that say how or where a run is made, and not which run it is."""
+EXTENDABLE = ("budget.seconds", "budget.trials", "budget.epochs")
+"""Keys that may change with extend=true."""
+
+
+class RunDirectory:
+    """One run on disk, locked for this process while it is open."""
+
+    def __init__(self, path: Path, config: Mapping[str, Any], *, extend: bool = False) -> None:
+        """Create the directory, or take up the one that is there.
+
+        Raises:
+            UserError: if another process works in it, its configuration differs, or a record in it is damaged.
+        """
+        self.path = path
+        path.mkdir(parents=True, exist_ok=True)
+        self._lock = _lock(path / ".lock")
+        _check_config(path / "config.yaml", {k: v for k, v in config.items() if k not in NOT_IDENTITY}, extend=extend)
+        if extend:
+            (path / "DONE").unlink(missing_ok=True)
+        self.events = self._read_events()
+
+    @property
+    def finished(self) -> bool:
+        """True once the run has ended and its summary is written."""
+        return (self.path / "DONE").exists()
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The outcome of a finished run."""
+        return json.loads((self.path / "summary.json").read_text())
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that earlier sessions of this run took."""
+        return max((event.get("at", 0.0) for event in self.events), default=0.0)
+
+    def finish(self, summary: Mapping[str, Any]) -> None:
+        """Write the outcome and then, last, the mark that the run is finished."""
+        _write(self.path / "summary.json", json.dumps(summary, indent=2, allow_nan=True) + "\n")
+        _write(self.path / "DONE", "")
+
+    def history(self, space: ConfigurationSpace) -> Iterator[Asked | Told]:
+        """Every recorded ask and tell in order, with the curves from the journals.
+
+        Raises:
+            UserError: if a recorded configuration is not legal in `space`.
+        """
+        curves = {(t.trial, t.horizon): t.curve for t in read_run(self.path).trainings} if self.events else {}
+        queries: dict[tuple[int, int], Query] = {}
+        for event in self.events:
+            if event["kind"] == "ask":
+                query = _query(event, space)
+                queries[query.trial, query.epoch] = query
+                yield Asked(query)
+            elif event["kind"] == "tell":
+                query = queries[event["trial"], event["epoch"]]
+                yield Told(_result(event, query, curves.get((query.trial, event["horizon"]), LearningCurve.empty())))
+
+    def _read_events(self) -> list[dict[str, Any]]:
+        path = self.path / "events.journal"
+        if not path.exists():
+            return []
+        for journal in (path, *sorted((self.path / "journals").glob("*.journal"))):
+            contents = read_journal(journal)
+            if contents.damage:
+                first = contents.damage[0]
+                raise UserError(
+                    f"{journal} is damaged at byte {first.offset} ({first.reason}); its other {len(contents.records)} records are readable "
+                    f"and nothing was changed: `python -m lcbench repair {self.path}` keeps them and sets the damaged file aside"
+                )
+        return read_journal(path).records
+
+
+class EventLog:
+    """Writes every ask and tell to the record, and the end of every training to the curves."""
+
+    def __init__(self, directory: Path, clock: Clock, horizon: Callable[[Query], int]) -> None:
+        self._clock = clock
+        self._horizon = horizon
+        self._events = Journal(directory / "events.journal")
+        (directory / "journals").mkdir(exist_ok=True)
+        self._ends = Journal(directory / "journals" / "main.journal")
+
+    def note(self, kind: str, **values: object) -> None:
+        """Record something that is neither an ask nor a tell, with the time."""
+        self._events.append({"kind": kind, "at": self._clock.elapsed, **values})
+
+    def asked(self, query: Query) -> None:
+        """Record an ask."""
+        place = {"trial": query.trial, "epoch": query.epoch, "seed": query.seed, "bracket": query.bracket, "rung": query.rung}
+        self.note("ask", **place, origin=str(query.origin), configuration=plain(query.configuration))
+
+    def told(self, result: Result) -> None:
+        """Record a tell."""
+        query = result.query
+        place = {"trial": query.trial, "epoch": query.epoch, "horizon": self._horizon(query)}
+        outcome = {"status": str(result.status), "error": result.error}
+        self._ends.append(end_record(**place, status=result.status, error=result.error))
+        self.note("tell", **place, **outcome, loss=result.loss, seconds=result.seconds)
+
+    def close(self) -> None:
+        """Flush and close both files."""
+        self._events.close()
+        self._ends.close()
+
+
+def run_path(runs: Path, names: Mapping[str, str], seed: int) -> Path:
+    """Where a run lies: its choices in the order benchmark, task, space, optimizer, then the seed."""
+    return runs.joinpath(*(names[noun] for noun in ("benchmark", "task", "space", "optimizer")), str(seed))
+
+
+def _lock(path: Path) -> IO[str]:
+    handle = path.open("w")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        handle.close()
+        raise UserError(f"another process is working in {path.parent}: wait for it, or choose another `seed` or `runs`") from None
+    return handle
+
+
+def _check_config(path: Path, config: Mapping[str, Any], *, extend: bool) -> None:
+    if path.exists():
+        stored, wanted = _flat(yaml.safe_load(path.read_text())), _flat(config)
+        differing = [name for name in sorted(stored.keys() | wanted.keys()) if stored.get(name) != wanted.get(name)]
+        if extend:
+            differing = [name for name in differing if name not in EXTENDABLE]
+        if differing:
+            changes = ", ".join(f"`{name}` was {stored.get(name)} and is now {wanted.get(name)}" for name in differing)
+            hint = "extend=true goes on with it under the new budget; " if set(differing) <= set(EXTENDABLE) else ""
+            raise UserError(
+                f"{path.parent} holds a run with another configuration: {changes}; {hint}otherwise choose another `runs` directory"
+            )
+    _write(path, yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in config.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return flat
+
+
+def _write(path: Path, text: str) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _query(event: Mapping[str, Any], space: ConfigurationSpace) -> Query:
+    return Query(
+        Configuration(space, values=event["configuration"]),
+        event["epoch"],
+        event["trial"],
+        event["seed"],
+        Origin(event["origin"]),
+        event["bracket"],
+        event["rung"],
+    )
+
+
+def _result(event: Mapping[str, Any], query: Query, curve: LearningCurve) -> Result:
+    return Result(query, curve.prefix(query.epoch), event["loss"], event["seconds"], Status(event["status"]), event["error"])

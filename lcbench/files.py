@@ -1,0 +1,59 @@
+"""Files that are either the old one or the new one: atomic replacement, and damaged originals that are kept aside."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+PARTIAL = ".partial"
+"""Suffix of a file that is being written; one that is left over belonged to a writer that was killed."""
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; when the block ends well, what was written there becomes `path`, durably.
+
+    A reader, and a machine that loses power, sees the whole old file or the whole new one. When the block raises,
+    the temporary file is removed and `path` stays as it was.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
+    try:
+        yield temporary
+        sync_file(temporary)
+        temporary.replace(path)
+    except BaseException:  # also on Ctrl-C: whatever ended the block, no half-written file stays behind
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
+
+
+def keep_aside(path: Path) -> Path:
+    """Copy the file `path` to ``<name>.damaged`` (or ``.damaged2``, …: never over an older one) and return that path."""
+    for number in count(1):
+        aside = path.with_name(f"{path.name}.damaged{number if number > 1 else ''}")
+        try:
+            with aside.open("xb") as copy, path.open("rb") as original:
+                shutil.copyfileobj(original, copy)
+        except FileExistsError:
+            continue
+        sync_file(aside)
+        return aside
+    raise AssertionError("this is a bug: the loop above has no end")
+
+
+def sync_file(path: Path) -> None:
+    """Wait until the content of `path` is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_directory(path: Path) -> None:
+    """Wait until the names in the directory `path` are on the disk, so that a new or renamed file survives a power cut."""
+    sync_file(path)

@@ -1,0 +1,71 @@
+"""The header of a table, everything but its rows, as plain JSON: in `table.json` of a run and in the attributes of HDF5."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import platform
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from ConfigSpace import ConfigurationSpace
+
+from lcbench.task import TaskInfo
+from lcbench.training import CurveTable
+
+_PACKAGES = ("lcbench-harness", "ConfigSpace", "h5py", "numpy", "scikit-learn", "torch")
+
+
+def to_plain(table: CurveTable) -> dict[str, Any]:
+    """The header of `table` in JSON types."""
+    return {
+        "task": dataclasses.asdict(table.task),
+        "space": table.space.to_serialized_dict(),
+        "objective": table.objective,
+        "provenance": table.provenance,
+    }
+
+
+def from_plain(header: dict[str, Any]) -> CurveTable:
+    """A table without rows from what `to_plain` made.
+
+    Raises:
+        KeyError, TypeError, ValueError: if it is not such a header.
+    """
+    return CurveTable(
+        task=TaskInfo(**header["task"]),
+        space=ConfigurationSpace.from_serialized_dict(header["space"]),
+        objective=header["objective"],
+        provenance=header["provenance"],
+    )
+
+
+def provenance_now(licence: str) -> dict[str, Any]:
+    """Where a table that is recorded here and now comes from; the host is described by its kind, never by its name."""
+    return {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {"python": platform.python_version(), **_versions()},
+        "host": {"processor": _processor(), "cores": os.cpu_count(), "system": sys.platform},
+        "licence": licence,
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)  # reads metadata; imports nothing
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:  # not Linux
+        return platform.processor() or platform.machine()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())

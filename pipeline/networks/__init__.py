@@ -1,0 +1,1 @@
+"""Networks of the search spaces; one network, one file."""

@@ -1,0 +1,89 @@
+"""Which rows train, validate and test: LCBench's rules, the same for every configuration and every seed of a run.
+
+Notation: n rows, `rest` the rows that are not tested on. About 45 / 22 / 33 % of a table train, validate and test.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lcbench.errors import UserError
+
+FRACTION = 0.33
+"""Share of the table that is tested on, and of the rest that validates."""
+SEED = 42
+"""Seed of both splits in LCBench's generator; never the seed of a run."""
+VALIDATION = "then 33 % of the training rows for validation, shuffled with seed 42"
+SMALLEST = 3
+"""With fewer rows one of the three parts would be empty."""
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """The three parts of a table as row numbers, and how they were chosen."""
+
+    train: NDArray[np.int64]
+    """Rows to train on."""
+    val: NDArray[np.int64]
+    """Rows on which configurations are compared."""
+    test: NDArray[np.int64]
+    """Rows on which the incumbent is reported."""
+    words: str
+    """How the rows were chosen, for `TaskInfo.split`."""
+    notes: tuple[str, ...] = ()
+    """What the reader should know about the choice."""
+
+
+def validated(rest: NDArray[np.int64], test: NDArray[np.int64], words: str, notes: tuple[str, ...] = ()) -> Rows:
+    """Take the validation rows from `rest`: shuffled with seed 42, the last 33 %, not stratified.
+
+    This is `CrossValidation.shuffle_indices` and the cut that follows it in Auto-PyTorch (nodes/cross_validation.py), down
+    to the rounding: `int(n * (1 - 0.33))` rows train.
+
+    >>> rows = validated(np.arange(10), np.arange(10, 15), "all but the last five")
+    >>> rows.train.tolist(), rows.val.tolist()
+    ([8, 1, 5, 0, 7, 2], [9, 4, 3, 6])
+    """
+    from sklearn.utils import shuffle
+
+    shuffled = shuffle(np.asarray(rest, np.int64), random_state=SEED)
+    n_train = int(len(shuffled) * (1 - FRACTION))
+    return Rows(shuffled[:n_train], shuffled[n_train:], np.asarray(test, np.int64), f"{words}, {VALIDATION}", notes)
+
+
+def resplit(y: NDArray[np.int64] | NDArray[np.float64], *, classes: bool, name: str) -> Rows:  # (n,)
+    """Split a table that brings no split of its own: 33 % test with seed 42, stratified by class where there are classes.
+
+    Args:
+        y: class codes, or the target of a regression.
+        classes: True for class codes.
+        name: the task, for messages.
+
+    Raises:
+        UserError: if a part would be empty.
+    """
+    from sklearn.model_selection import train_test_split
+
+    if len(y) < SMALLEST:
+        raise UserError(f"task {name!r} has {len(y)} rows, but at least {SMALLEST} are needed to train, validate and test: give more rows")
+    obstacle = _obstacle(y) if classes else ""
+    stratify = y if classes and not obstacle else None
+    rest, test = train_test_split(np.arange(len(y)), test_size=FRACTION, random_state=SEED, shuffle=True, stratify=stratify)
+    if obstacle:
+        words = f"33 % test with seed 42, not stratified because {obstacle}"
+        return validated(rest, test, words, (f"task {name!r} is split {words}",))
+    return validated(rest, test, f"33 % test with seed 42, {'stratified by class' if classes else 'shuffled'}")
+
+
+def _obstacle(y: NDArray[np.int64] | NDArray[np.float64]) -> str:
+    """Why the rows cannot be split with every class on both sides, or nothing."""
+    counts = np.unique(y, return_counts=True)[1]
+    if counts.min() < 2:
+        lonely = int((counts < 2).sum())
+        return "one class has a single row" if lonely == 1 else f"{lonely} classes have a single row each"
+    if len(counts) > np.ceil(FRACTION * len(y)):
+        return f"{len(counts)} classes do not fit into the test rows of a table with {len(y)} rows"
+    return ""

@@ -1,0 +1,208 @@
+"""From a file or a download to a typed table: every column a number or a category.
+
+Notation: n rows. A cell is *missing* where pandas says so (empty, NA, NaN, null, ...).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from lcbench.errors import UserError
+
+NEARLY_ALL = 0.9
+"""A text column counts as numeric (or as dates) when at least this share of its non-missing cells can be read as such."""
+SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+"""Tried when a CSV file has a single column with one of them in its header."""
+SUFFIXES = (".csv", ".csv.gz", ".parquet", ".pq")
+"""Files that can be read."""
+
+Wish = Literal["numeric", "categorical"]
+
+
+def read_file(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Read a CSV or Parquet file.
+
+    Returns:
+        the table with unique text column names, and notes on how it was read.
+
+    Raises:
+        UserError: if there is no such file, its suffix is unknown, it cannot be read, or it holds no rows.
+    """
+    if not path.name.lower().endswith(SUFFIXES):
+        raise UserError(f"`path` is {str(path)!r}, but must end in one of {', '.join(SUFFIXES)}: convert the table to CSV or Parquet")
+    if not path.is_file():
+        raise UserError(
+            f"`path` is {str(path)!r}, but there is no such file (looked at {path.resolve()}): give the path of a CSV or Parquet file"
+        )
+    try:
+        table, notes = _parsed(path)
+    except (OSError, ValueError, EOFError) as error:  # pandas' and pyarrow's parser errors are ValueErrors
+        raise UserError(
+            f"{path} cannot be read as a table ({' '.join(str(error).split())}): check that it is a CSV (UTF-8) or Parquet file"
+        ) from error
+    table.columns = table.columns.map(str)
+    if len(table) == 0:
+        raise UserError(f"{path} has no rows under its header: give a table with rows")
+    if not table.columns.is_unique:
+        twice = sorted(table.columns[table.columns.duplicated()])
+        raise UserError(f"{path} has more than one column named {twice[0]!r}: give every column a name of its own")
+    return table.reset_index(drop=True), notes
+
+
+def _parsed(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    if path.suffix.lower() in (".parquet", ".pq"):
+        return pd.read_parquet(path), ()
+    table = pd.read_csv(path, low_memory=False, encoding="utf-8-sig")
+    header = str(table.columns[0])
+    if table.shape[1] == 1:
+        for separator, words in SEPARATORS.items():
+            if separator in header:
+                table = pd.read_csv(path, sep=separator, low_memory=False, encoding="utf-8-sig")
+                return table, (f"{path.name} is read as separated by {words}",)
+    return table, ()
+
+
+def named(column: str, table: pd.DataFrame, argument: str, where: str) -> str:
+    """Check that a table has a column, and return its name.
+
+    Raises:
+        UserError: with the nearest names and the columns that there are.
+    """
+    if column in table.columns:
+        return column
+    near = difflib.get_close_matches(str(column), table.columns, n=3)
+    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"its columns are {listed(table.columns)}"
+    raise UserError(f"`{argument}` is {column!r}, but {where} has no such column: {hint}")
+
+
+def listed(values: Iterable[object], at_most: int = 8) -> str:
+    """A few values as text, e.g. ``'a', 'b', ...``."""
+    values = list(values)
+    return ", ".join(map(repr, values[:at_most])) + (", ..." if len(values) > at_most else "")
+
+
+def typed(X: pd.DataFrame, numeric: Collection[str] = (), categorical: Collection[str] = ()) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Give every column one of three dtypes: int64, float64 (NaN where missing) or category.
+
+    Numbers stay numbers, booleans become 0 and 1, times become seconds since 1970. Text becomes a category unless nearly
+    all of its cells are numbers or ISO dates.
+
+    Args:
+        X: the feature columns.
+        numeric: columns that must become numbers; a cell that is none counts as missing.
+        categorical: columns that become categories whatever they hold.
+
+    Returns:
+        the typed table, and a note on every column that is not what it is stored as.
+
+    Raises:
+        UserError: if a column of `numeric` holds only text.
+    """
+    notes: list[str] = []
+    columns = {}
+    for name in X.columns:
+        wish: Wish | None = "numeric" if name in numeric else "categorical" if name in categorical else None
+        columns[name], note = _typed(X[name], wish)
+        notes += [note] if note else []
+    return pd.DataFrame(columns, index=X.index), tuple(notes)
+
+
+def text_columns(X: pd.DataFrame) -> list[str]:
+    """Names of the columns that hold text or other objects, whatever pandas calls that."""
+    return [name for name in X.columns if not is_number(X[name]) and not is_time(X[name])]
+
+
+def _typed(column: pd.Series, wish: Wish | None) -> tuple[pd.Series, str]:
+    column = dense(column)
+    if wish == "categorical" or (wish is None and isinstance(column.dtype, pd.CategoricalDtype)):
+        return category(column), ""
+    if is_time(column):
+        return as_seconds(column), ""
+    if is_number(column) or column.isna().all():
+        return as_number(column), ""
+    return _from_text(column, wish)
+
+
+def category(column: pd.Series) -> pd.Series:
+    """A column as an unordered category: in its own order where it has one, else sorted by value; text where it is mixed."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return column.cat.as_unordered()
+    if is_number(column) or is_time(column):
+        return column.astype("category")
+    return column.map(str, na_action="ignore").astype("category")
+
+
+def _from_text(column: pd.Series, wish: Wish | None) -> tuple[pd.Series, str]:
+    """Numbers or dates where a column of objects nearly always spells them, else a category."""
+    present = column.dropna()
+    if all(isinstance(value, bool | np.bool_) for value in present):  # a CSV column of True and False with a missing cell
+        return as_number(column.map(float, na_action="ignore")), ""
+    numbers = spelled_numbers(column)
+    share = numbers.notna().sum() / len(present)
+    lost = present[numbers[present.index].isna()].unique()
+    if wish == "numeric" and share == 0:
+        raise UserError(
+            f"column {column.name!r} is declared numeric, but holds only text ({listed(lost, 3)}): "
+            "name it in `categorical` instead, or leave it out of `numeric`"
+        )
+    if wish == "numeric" or share >= NEARLY_ALL:
+        others = f", and {int(len(present) - numbers.notna().sum())} other cells ({listed(lost, 3)}) as missing" if len(lost) else ""
+        return numbers, f"column {column.name!r} holds text, but counts as numeric{others}"
+    dates = _spelled_dates(column)
+    if dates.notna().sum() / len(present) >= NEARLY_ALL:
+        lost_dates = int(len(present) - dates.notna().sum())
+        others = f", and {lost_dates} other cells as missing" if lost_dates else ""
+        return as_seconds(dates), f"column {column.name!r} holds dates, which count as seconds since 1970{others}"
+    return category(column), ""
+
+
+def _spelled_dates(column: pd.Series) -> pd.Series:  # (n,)
+    """The ISO dates that a column of objects spells, missing elsewhere; pandas alone would also take "today" for one."""
+    text: Any = column.map(str, na_action="ignore").astype(object)
+    dated = text.where(text.str.match(r"\d{4}-\d{2}", na=False))
+    return pd.to_datetime(dated, format="ISO8601", errors="coerce", utc=True)
+
+
+def spelled_numbers(column: pd.Series) -> pd.Series:  # (n,) float64
+    """The numbers that a column of objects spells, NaN elsewhere."""
+    return pd.to_numeric(column.map(str, na_action="ignore").astype(object), errors="coerce").astype(np.float64)
+
+
+def dense(column: pd.Series) -> pd.Series:
+    """A column without pandas' sparse storage."""
+    values: Any = column
+    return values.sparse.to_dense() if isinstance(column.dtype, pd.SparseDtype) else column
+
+
+def is_number(column: pd.Series) -> bool:
+    """True for numbers and booleans, nullable ones included."""
+    return bool(pd.api.types.is_numeric_dtype(column.dtype))
+
+
+def is_time(column: pd.Series) -> bool:
+    """True for points in time and for durations."""
+    return bool(pd.api.types.is_datetime64_any_dtype(column.dtype) or pd.api.types.is_timedelta64_dtype(column.dtype))
+
+
+def as_number(column: pd.Series) -> pd.Series:
+    """A column of numbers or booleans as int64, or as float64 with NaN where missing."""
+    if column.dtype == np.int64:
+        return column
+    return pd.Series(column.to_numpy(np.float64, na_value=np.nan), index=column.index, name=column.name)
+
+
+def as_seconds(column: pd.Series) -> pd.Series:
+    """Points in time as seconds since 1970, durations as seconds; float64 with NaN where missing."""
+    if pd.api.types.is_timedelta64_dtype(column.dtype):
+        since = column.to_numpy()
+    else:
+        utc: Any = column.dt.tz_convert(None) if column.dt.tz is not None else column
+        since = utc.to_numpy() - np.datetime64(0, "s")
+    seconds = (since / np.timedelta64(1, "s")).astype(np.float64)
+    return pd.Series(seconds, index=column.index, name=column.name)

@@ -1,0 +1,25 @@
+"""The only door of the harness: `python run.py task=adult optimizer=bohb`. Options: `python run.py --help`."""
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from experiments.config import register
+from experiments.door import Door
+
+register()
+door = Door()
+
+
+@hydra.main(version_base="1.3", config_path="experiments/conf", config_name="run")
+def main(config: DictConfig) -> None:
+    """Compose the configuration and hand it to the search."""
+    from rich.console import Console
+
+    from experiments.search import search
+
+    door.job(lambda: search(config, Console()), name=HydraConfig.get().job.override_dirname)
+
+
+if __name__ == "__main__":
+    door.enter(main)

@@ -1,0 +1,195 @@
+"""The loop on benchmarks that cost nothing: budgets, order, failures, and the pair interrupted = uninterrupted."""
+
+import random
+import threading
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hydra.utils import instantiate
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
+
+from experiments.config import Budget
+from experiments.cost import Account, Clock
+from experiments.executors import Local, Serial
+from experiments.loop import Asked, Loop, Told
+from lcbench.errors import UserError
+from lcbench.query import Status
+from lcbench.space import key, lcbench_space
+from optimizers.rungs import ladder
+from pipeline.sandbox import Limits, Sandbox
+from tests.fakes import FakeBenchmark, MisbehavingBenchmark, allocate_without_end, crash, diverge, sleep_for_ever
+
+CONF = Path(__file__).resolve().parents[2] / "experiments" / "conf" / "optimizer"
+NAMES = sorted(path.stem for path in CONF.glob("*.yaml"))
+LADDER = ladder(50, 6, 2)
+
+
+class History:
+    """Keeps what the loop did, and can be cut anywhere, as a kill would."""
+
+    def __init__(self):
+        self.events = []
+
+    def asked(self, query):
+        self.events.append(Asked(query))
+
+    def told(self, result):
+        self.events.append(Told(result))
+
+
+@dataclass(frozen=True)
+class Jittery(FakeBenchmark):
+    """The fake, answering in any order."""
+
+    def evaluate(self, query):
+        time.sleep(random.random() * 0.003)
+        return super().evaluate(query)
+
+
+def _optimizer(name, seed=0):
+    node = {k: v for k, v in OmegaConf.load(CONF / f"{name}.yaml").items() if k != "name"}
+    return instantiate(node)(lcbench_space(), LADDER, np.random.default_rng(seed))
+
+
+def _run(name, budget, *, benchmark=None, executor=None, history=(), continues=True, clock=None):
+    kept = History()
+    executor = executor or Serial(benchmark or FakeBenchmark())
+    loop = Loop(_optimizer(name), executor, Account(budget, continues), clock or Clock(None), (kept,), in_order=not budget.by_clock)
+    results = loop.run(history)
+    executor.close()
+    return results, [*history, *kept.events]
+
+
+def _outcome(results):
+    return [(r.query.trial, r.query.epoch, key(r.query.configuration), r.loss, r.status) for r in results]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_budget_of_trials_starts_exactly_so_many(name):
+    results, _ = _run(name, Budget(trials=20))
+    assert {result.query.trial for result in results} == set(range(20))
+
+
+def test_promotions_of_the_last_trials_still_run():
+    results, _ = _run("hyperband", Budget(trials=8))
+    assert [result.query.epoch for result in results] == [6] * 8 + [12] * 4 + [25] * 2 + [50]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("continues", [True, False])
+def test_a_budget_of_epochs_is_never_exceeded_and_nearly_used(name, continues):
+    results, _ = _run(name, Budget(epochs=500), continues=continues)
+    reached, spent = {}, 0
+    for result in results:
+        spent += result.query.epoch - (reached.get(result.query.trial, 0) if continues else 0)
+        reached[result.query.trial] = result.query.epoch
+    assert 450 <= spent <= 500
+
+
+def test_a_budget_of_seconds_ends_the_run_in_time():
+    start = time.monotonic()
+    results, _ = _run("random", Budget(seconds=0.3), benchmark=Jittery(), clock=Clock(0.3))
+    assert 0.25 < time.monotonic() - start < 1
+    assert len(results) > 20
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("workers", [2, 3])
+def test_without_a_clock_the_run_does_not_depend_on_who_ends_first(name, workers):
+    budget = Budget(trials=14)
+    first, _ = _run(name, budget, executor=Local(Jittery(), workers=workers))
+    second, _ = _run(name, budget, executor=Local(FakeBenchmark(), workers=workers))
+    assert _outcome(first) == _outcome(second)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("budget", [Budget(trials=14), Budget(epochs=300)], ids=["trials", "epochs"])
+@pytest.mark.parametrize("workers", [1, 2])
+@settings(max_examples=6, deadline=None)
+@given(data=st.data())
+def test_cut_anywhere_and_resumed_equals_uninterrupted(name, budget, workers, data):
+    def executor():
+        return Serial(FakeBenchmark()) if workers == 1 else Local(FakeBenchmark(), workers=workers)
+
+    whole, events = _run(name, budget, executor=executor())
+    cut = data.draw(st.integers(0, len(events)))
+    again = data.draw(st.integers(cut, len(events)))
+    _, once_resumed = _run(name, budget, executor=executor(), history=events[:cut])
+    twice, _ = _run(name, budget, executor=executor(), history=once_resumed[:again])
+    assert _outcome(twice) == _outcome(whole)
+
+
+def test_a_larger_budget_goes_on_with_the_same_trials():
+    _, events = _run("bohb", Budget(trials=9))
+    extended, _ = _run("bohb", Budget(trials=14), history=events)
+    direct, _ = _run("bohb", Budget(trials=14))
+    assert {r.query.trial for r in extended} == {r.query.trial for r in direct}
+
+
+def test_a_record_of_another_version_is_refused():
+    _, events = _run("random", Budget(trials=3))
+    forged = [Asked(replace(events[0].query, epoch=25)), *events[1:]]
+    with pytest.raises(UserError, match="asks for trial 0 at epoch 25, but the optimizer now asks for trial 0 at epoch 50"):
+        _run("random", Budget(trials=3), history=forged)
+
+
+@pytest.mark.parametrize("name", ["random", "bohb"])
+def test_every_way_to_fail_is_a_status_and_the_run_goes_on(name):
+    acts = {1: sleep_for_ever, 2: allocate_without_end, 3: crash, 4: diverge}
+    sandbox = Sandbox(MisbehavingBenchmark(acts=acts), Limits(seconds=5, memory_mb=300))
+    results, _ = _run(name, Budget(trials=9), executor=Local(sandbox, workers=2))
+    status = {result.query.trial: result.status for result in results if result.query.trial in acts}
+    assert status == {1: Status.TIMEOUT, 2: Status.MEMOUT, 3: Status.CRASHED, 4: Status.DIVERGED}
+    failed = [result for result in results if not result.ok]
+    assert len(failed) == 4
+    assert all(result.loss == float("inf") and result.error for result in failed)
+    assert "ZeroDivisionError: trial 3 was told to crash" in next(r.error for r in failed if r.query.trial == 3)
+    assert {result.query.trial for result in results} == set(range(9))
+
+
+def test_a_bug_outside_the_sandbox_is_raised_and_not_swallowed():
+    with pytest.raises(ZeroDivisionError):
+        _run("random", Budget(trials=3), executor=Local(MisbehavingBenchmark(acts={1: crash}), workers=2))
+
+
+def test_what_the_end_of_the_run_cuts_is_not_told():
+    clock = Clock(1.0)
+    sandbox = Sandbox(MisbehavingBenchmark(acts=dict.fromkeys(range(3, 99), sleep_for_ever)), Limits(), clock.deadline)
+    results, events = _run("random", Budget(seconds=1), executor=Local(sandbox, workers=2), clock=clock)
+    assert [result.query.trial for result in results if result.ok] == sorted(r.query.trial for r in results) == [0, 1, 2]
+    assert {event.query.trial for event in events if isinstance(event, Asked)} > {0, 1, 2}
+    assert clock.elapsed < 3
+
+
+def test_local_runs_as_many_at_once_as_it_has_workers():
+    running, most, lock = 0, 0, threading.Lock()
+
+    class Watched(FakeBenchmark):
+        def evaluate(self, query):
+            nonlocal running, most
+            with lock:
+                running += 1
+                most = max(most, running)
+            time.sleep(0.02)
+            with lock:
+                running -= 1
+            return super().evaluate(query)
+
+    _run("random", Budget(trials=8), executor=Local(Watched(), workers=3))
+    assert most == 3
+
+
+def test_bad_workers_are_refused():
+    with pytest.raises(UserError, match=r"`executor\.workers` is 0, but must be at least 1"):
+        Local(FakeBenchmark(), workers=0)
+
+
+@pytest.mark.parametrize("part", ["seconds", "trials", "epochs"])
+def test_a_budget_must_be_positive(part):
+    with pytest.raises(UserError, match=rf"`budget\.{part}` is -1, but must be positive"):
+        Budget(**{part: -1})

@@ -1,0 +1,149 @@
+"""A child that misbehaves in any way becomes a value with a reason, and never outlives its parent."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from lcbench.query import Status
+from pipeline.sandbox import Failure, Limits, run_in_child
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def _double(x):
+    return 2 * x
+
+
+def _sleep():
+    time.sleep(1000)
+
+
+def _allocate():
+    hoard = []
+    while True:
+        hoard.append(bytearray(10 * 2**20))
+
+
+def _allocate_tensors():
+    import torch
+
+    hoard = []
+    while True:
+        hoard.append(torch.ones(10 * 2**20))
+
+
+def _raise():
+    raise KeyError("max_units")
+
+
+def _die():
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def _leave():
+    os._exit(3)
+
+
+def _threads():
+    import torch
+
+    return os.environ["OMP_NUM_THREADS"], torch.get_num_threads()
+
+
+def _unpicklable():
+    return lambda: 0
+
+
+def test_a_value_comes_back():
+    assert run_in_child(_double, 21, limits=Limits()) == 42
+
+
+def test_sleeping_for_ever_is_a_timeout():
+    start = time.monotonic()
+    failure = run_in_child(_sleep, limits=Limits(seconds=0.5))
+    assert failure == Failure(Status.TIMEOUT, "killed at the time limit of 0.5 s")
+    assert time.monotonic() - start < 10
+
+
+def test_the_deadline_of_the_run_ends_a_child_too():
+    failure = run_in_child(_sleep, limits=Limits(seconds=100), deadline=time.monotonic() + 0.5)
+    assert failure == Failure(Status.TIMEOUT, "killed at the end of the run's budget")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory limits need Linux")
+@pytest.mark.parametrize("function", [_allocate, _allocate_tensors])
+def test_allocating_without_end_is_a_memout(function):
+    failure = run_in_child(function, limits=Limits(seconds=60, memory_mb=500))
+    assert failure.status is Status.MEMOUT
+
+
+def test_an_exception_is_a_crash_with_its_traceback():
+    failure = run_in_child(_raise, limits=Limits())
+    assert failure.status is Status.CRASHED
+    assert "in _raise" in failure.error
+    assert failure.error.endswith("KeyError: 'max_units'")
+
+
+@pytest.mark.parametrize(("function", "reason"), [(_die, "exit code -11"), (_leave, "exit code 3")])
+def test_a_dead_process_is_a_crash(function, reason):
+    failure = run_in_child(function, limits=Limits())
+    assert failure == Failure(Status.CRASHED, f"the process died with {reason}")
+
+
+def test_an_answer_that_cannot_be_sent_is_a_crash():
+    assert run_in_child(_unpicklable, limits=Limits()).status is Status.CRASHED
+
+
+def test_children_have_one_thread():
+    assert run_in_child(_threads, limits=Limits())[0] == "1"
+
+
+def test_limits_must_be_positive():
+    with pytest.raises(ValueError, match="`seconds` of a trial is -1, but must be positive"):
+        Limits(seconds=-1)
+
+
+PARENT = """
+import os, sys, time
+from pathlib import Path
+sys.path.insert(0, {root!r})
+from pipeline.sandbox import Limits, run_in_child
+from tests.pipeline.test_sandbox import write_pid_and_sleep
+if __name__ == "__main__":
+    run_in_child(write_pid_and_sleep, {pid_file!r}, limits=Limits())
+"""
+
+
+def write_pid_and_sleep(path):
+    Path(path).write_text(str(os.getpid()))
+    time.sleep(1000)
+
+
+def _alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split(")")[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_child_ends_with_its_parent_even_by_kill_9(tmp_path):
+    pid_file, script = tmp_path / "pid", tmp_path / "parent.py"
+    script.write_text(PARENT.format(root=str(ROOT), pid_file=str(pid_file)))
+    parent = subprocess.Popen([sys.executable, str(script)], cwd=ROOT)
+    deadline = time.monotonic() + 60
+    while not (pid_file.exists() and pid_file.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    child = int(pid_file.read_text())
+    assert _alive(child)
+    parent.kill()
+    parent.wait()
+    deadline = time.monotonic() + 10
+    while _alive(child) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _alive(child)

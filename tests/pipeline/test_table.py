@@ -1,0 +1,140 @@
+"""From a file to typed columns: what counts as a number, a date, a category, and what is said about it."""
+
+import datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lcbench.errors import UserError
+from pipeline.table import read_file, typed
+
+
+def one(values, wish: str | None = None) -> tuple[pd.Series, tuple[str, ...]]:
+    """Type a single column named x."""
+    X, notes = typed(pd.DataFrame({"x": values}), **{wish: ["x"]} if wish else {})
+    return X["x"], notes
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([1, 2, 3], [1, 2, 3]),
+        ([1.5, None, 3], [1.5, np.nan, 3]),
+        (pd.array([1, None, 3], dtype="Int64"), [1, np.nan, 3]),
+        (np.array([1, 2, 3], np.uint8), [1, 2, 3]),
+        (np.array([1, 2, 3], np.float32), [1, 2, 3]),
+        ([True, False, True], [1, 0, 1]),
+        ([True, None, False], [1, np.nan, 0]),
+        (pd.array([True, None, False], dtype="boolean"), [1, np.nan, 0]),
+        (["1", " 2.5", "-3e1"], [1, 2.5, -30]),
+        ([None, None, None], [np.nan] * 3),
+        (pd.arrays.SparseArray([0.0, 0.0, 2.0]), [0, 0, 2]),
+        (pd.to_datetime(["1970-01-01 00:00:00", None, "1970-01-02 00:00:01"]), [0, np.nan, 86401]),
+        (pd.to_datetime(["1970-01-01", "1970-01-02"], utc=True), [0, 86400]),
+        (pd.to_timedelta(["1min", None]), [60, np.nan]),
+        (np.array(["2970-01-01"], "datetime64[s]"), [365243 * 86400]),  # beyond what nanoseconds can say
+        ([datetime.date(1970, 1, 1), datetime.date(1970, 1, 3)], [0, 172800]),
+        (["1970-01-01T00:00:10", "1970-01-02"], [10, 86400]),
+    ],
+)
+def test_numbers_times_and_booleans_become_numbers(values, expected):
+    column, _ = one(values)
+    assert column.dtype in (np.int64, np.float64)
+    assert np.array_equal(column, np.array(expected, float), equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("values", "categories"),
+    [
+        (["b", "a", None], ["a", "b"]),
+        (pd.Categorical(["b", "a", None], categories=["b", "a", "c"]), ["b", "a", "c"]),
+        (["x", 1, None], ["1", "x"]),
+        (["10-20", "20-30", "10-20"], ["10-20", "20-30"]),
+        (["today", "now", "a"], ["a", "now", "today"]),
+    ],
+)
+def test_text_becomes_a_category_in_its_own_order_or_sorted(values, categories):
+    column, notes = one(values)
+    assert list(column.cat.categories) == categories and not column.cat.ordered
+    assert column.isna().tolist() == pd.isna(pd.Series(values)).tolist()
+    assert notes == ()
+
+
+def test_nearly_numeric_text_counts_as_numeric_and_is_told():
+    column, notes = one([str(i) for i in range(9)] + ["?", None])
+    assert column.dtype == np.float64 and column.isna().tolist() == [False] * 9 + [True, True]
+    assert notes == ("column 'x' holds text, but counts as numeric, and 1 other cells ('?') as missing",)
+    column, notes = one([str(i) for i in range(8)] + ["?", "!"])
+    assert isinstance(column.dtype, pd.CategoricalDtype) and notes == ()
+
+
+def test_dates_as_text_are_told():
+    column, notes = one(["2020-01-01"] * 9 + ["today"])
+    assert column.tolist()[:9] == [1577836800.0] * 9 and np.isnan(column.iloc[9])
+    assert notes == ("column 'x' holds dates, which count as seconds since 1970, and 1 other cells as missing",)
+
+
+def test_a_declared_type_wins():
+    column, notes = one(["1", "a", "b", None], "numeric")
+    assert np.array_equal(column, [1, np.nan, np.nan, np.nan], equal_nan=True)
+    assert notes == ("column 'x' holds text, but counts as numeric, and 2 other cells ('a', 'b') as missing",)
+    assert list(one([10, 9, 10], "categorical")[0].cat.categories) == [9, 10]
+    assert list(one(["10", "9"], "categorical")[0].cat.categories) == ["10", "9"]
+    assert one(pd.Categorical(["2", "1"]), "numeric")[0].tolist() == [2, 1]
+    assert one([None, None], "numeric")[0].isna().all()
+
+
+def test_declared_numbers_that_are_only_text_are_refused():
+    with pytest.raises(UserError, match=r"column 'x' is declared numeric, but holds only text \('a', 'b', 'c', \.\.\.\): name it in `cat"):
+        one(["a", "b", "c", "d"], "numeric")
+
+
+@given(st.lists(st.one_of(st.none(), st.booleans(), st.integers(-5, 5), st.floats(), st.text(max_size=3), st.dates()), min_size=1))
+def test_whatever_a_column_holds_it_becomes_numbers_or_a_category(values):
+    column, _ = one(pd.Series(values, dtype=object))
+    assert len(column) == len(values)
+    assert isinstance(column.dtype, pd.CategoricalDtype) or column.dtype in (np.int64, np.float64)
+
+
+@pytest.mark.parametrize(("separator", "word"), [(";", "semicolons"), ("\t", "tabs"), ("|", "bars")])
+def test_other_separators_are_found_and_told(tmp_path, separator, word):
+    path = tmp_path / "table.csv"
+    path.write_text(f"\ufeffa{separator}b\n1{separator}2\n", encoding="utf-8")  # with the byte order mark of spreadsheets
+    table, notes = read_file(path)
+    assert table.columns.tolist() == ["a", "b"] and table.iloc[0].tolist() == [1, 2]
+    assert notes == (f"table.csv is read as separated by {word}",)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("table.csv", None, r"`path` is '.*table\.csv', but there is no such file \(looked at /"),
+        ("table.xlsx", b"", r"`path` is '.*table\.xlsx', but must end in one of \.csv, \.csv\.gz, \.parquet, \.pq: convert"),
+        ("table.csv", b"", r"table\.csv cannot be read as a table \(No columns to parse from file\)"),
+        ("table.csv", b"a,b\n1,\xff\n", r"table\.csv cannot be read as a table \(.*can't decode.*\): check that it is a CSV \(UTF-8\)"),
+        ("table.csv", b'a,b\n1,"2\n', r"table\.csv cannot be read as a table \("),
+        ("table.csv.gz", b"no gzip", r"table\.csv\.gz cannot be read as a table \(Not a gzipped file"),
+        ("table.parquet", b"PAR1 not really", r"table\.parquet cannot be read as a table \("),
+        ("table.csv", b"a,b\n", r"table\.csv has no rows under its header: give a table with rows"),
+    ],
+)
+def test_unreadable_files_are_refused_in_one_sentence(tmp_path, name, content, sentence):
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=sentence) as refusal:
+        read_file(path)
+    assert "\n" not in str(refusal.value)
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path):
+    import pyarrow
+    import pyarrow.parquet
+
+    columns = pyarrow.Table.from_arrays([pyarrow.array([1]), pyarrow.array([2])], names=["a", "a"])
+    pyarrow.parquet.write_table(columns, tmp_path / "table.pq")
+    with pytest.raises(UserError, match=r"(more than one column named 'a'|cannot be read as a table)"):
+        read_file(tmp_path / "table.pq")

@@ -1,0 +1,326 @@
+"""The three doors to a task: OpenML, scikit-learn's bundled tables, files; and the laws that every task keeps."""
+
+import pickle
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lcbench.errors import UserError
+from pipeline.splits import resplit, validated
+from pipeline.tasks import BUNDLED, Task, bundled_task, file_task, openml_task, task_name
+
+# name, task, fold, kind, rows, features, classes; rows, features and classes are those of OpenML's website
+LOADED = [
+    ("adult", 126025, 0, "classification", 48842, 14, 2),
+    ("credit-g", 31, 3, "classification", 1000, 20, 2),
+    ("sick", 3021, 0, "classification", 3772, 29, 2),
+    ("eucalyptus", 2079, 9, "classification", 736, 19, 5),
+    ("abalone", 359944, 0, "regression", 4177, 8, 0),
+    ("house_prices_nominal", 359951, 0, "regression", 1460, 79, 0),
+]
+
+
+def check_laws(task: Task) -> None:
+    """What every task promises, whatever its source."""
+    rows = np.sort(np.concatenate([task.train, task.val, task.test]))
+    assert np.array_equal(rows, np.arange(len(task.X)))
+    assert (task.info.n_train, task.info.n_val, task.info.n_test) == (len(task.train), len(task.val), len(task.test))
+    assert min(task.info.n_train, task.info.n_val, task.info.n_test) > 0
+    assert task.info.n_features == task.X.shape[1]
+    for name in task.X:
+        dtype = task.X[name].dtype
+        assert isinstance(dtype, pd.CategoricalDtype) or dtype in (np.dtype(np.int64), np.dtype(np.float64)), name
+    if task.info.kind == "classification":
+        assert task.y.dtype == np.int64
+        assert np.array_equal(np.unique(task.y), np.arange(task.info.n_classes))
+        assert len(task.classes) == len(set(task.classes)) == task.info.n_classes
+    else:
+        assert task.y.dtype == np.float64
+        assert np.isfinite(task.y).all()
+        assert task.classes == () and task.info.n_classes == 0
+
+
+def table(n: int = 60) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    return pd.DataFrame(
+        {"size": rng.normal(size=n), "colour": np.resize(["red", "green", "blue"], n), "label": np.resize(["no", "yes"], n)}
+    )
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write_table(frame: pd.DataFrame, name: str = "table.csv"):
+        path = tmp_path / name
+        frame.to_csv(path, index=False) if ".csv" in name else frame.to_parquet(path)
+        return path
+
+    return write_table
+
+
+# OpenML
+
+
+@pytest.mark.parametrize(("name", "id", "fold", "kind", "n", "d", "c"), LOADED, ids=[row[0] for row in LOADED])
+def test_openml_tasks_load_with_the_published_sizes(openml_cache, name, id, fold, kind, n, d, c):
+    task = openml_task(id, name, fold)
+    check_laws(task)
+    info = task.info
+    assert (info.name, info.openml_task_id, info.fold, info.kind) == (name, id, fold, kind)
+    assert (len(task.X), info.n_features, info.n_classes) == (n, d, c)
+
+
+def test_missing_cells_stay_missing(openml_cache):
+    assert openml_task(3021, "sick").X.isna().sum().sum() == 6064
+    assert openml_task(359951, "house").X.isna().sum().sum() == 6965
+
+
+def test_adult_is_the_adult_that_everybody_knows(openml_cache):
+    task = openml_task(126025, "adult")
+    assert task.classes == ("<=50K", ">50K")
+    assert round(float((task.y == 0).mean()), 3) == 0.761
+    assert round(float((task.y[task.test] == 0).mean()), 3) == 0.763  # OpenML's hold-out is not exactly stratified
+    assert task.X["age"].dtype == np.int64 and task.X["age"].iloc[:3].tolist() == [25, 38, 28]
+
+
+@pytest.mark.parametrize(
+    ("id", "sizes"),
+    [(126025, (21925, 10800, 16117)), (167161, (448, 222, 330)), (167185, (485, 239, 356)), (167104, (310, 153, 227))],
+)
+def test_hold_out_splits_have_the_sizes_of_lcbench(openml_cache, id, sizes):
+    info = openml_task(id, "a hold-out task").info
+    assert (info.n_train, info.n_val, info.n_test) == sizes
+
+
+@pytest.mark.parametrize("id", [126025, 167168, 59, 359930])
+def test_the_test_rows_are_those_of_the_split_file(openml_cache, id):
+    lines = (openml_cache / f"org/openml/www/tasks/{id}/datasplits.arff").read_text().splitlines()
+    expected = [int(line.split(",")[1]) for line in lines if line.startswith("TEST,") and line.endswith(",0,0")]
+    assert openml_task(id, "any").test.tolist() == expected
+
+
+def test_the_folds_of_a_task_test_on_every_row_once(openml_cache):
+    tests = np.concatenate([openml_task(31, "credit-g", fold).test for fold in range(10)])
+    assert np.array_equal(np.sort(tests), np.arange(1000))
+
+
+def test_resplit_ignores_the_official_split(openml_cache):
+    shuttle = openml_task(146212, "shuttle", split="resplit")
+    check_laws(shuttle)
+    assert (shuttle.info.n_train, shuttle.info.n_val, shuttle.info.n_test) == (26036, 12824, 19140)
+    shares = [np.bincount(shuttle.y[rows], minlength=7) / len(rows) for rows in (shuttle.test, np.arange(58000))]
+    assert np.allclose(*shares, atol=1e-4)  # stratified
+    assert "stratified" in shuttle.info.split and "OpenML's own" not in shuttle.info.split
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"id": "adult"}, r"`id` is 'adult', but must be the number of an OpenML task, e\.g\. task=openml task\.id=31"),
+        ({"id": 0}, r"`id` is 0, but must be the number"),
+        ({"id": 31, "fold": -1}, r"`fold` is -1, but must be 0 or a larger number"),
+        ({"id": 31, "split": "random"}, r"`split` is 'random', but must be official .* or resplit"),
+        ({"id": 31, "split": "resplit", "fold": 2}, r"`fold` is 2, but split=resplit has one fold only: use fold=0, or split=official"),
+    ],
+)
+def test_arguments_out_of_range_are_refused(arguments, sentence):
+    with pytest.raises(UserError, match=sentence):
+        openml_task(**{"name": "any"} | arguments)
+
+
+def test_a_fold_that_the_task_does_not_have_is_refused(openml_cache):
+    with pytest.raises(UserError, match=r"`fold` is 10, but OpenML task 31 has folds 0\.\.9: use a fold that it has"):
+        openml_task(31, "credit-g", fold=10)
+    with pytest.raises(UserError, match=r"`fold` is 1, but OpenML task 126025 has one hold-out split, which is fold 0"):
+        openml_task(126025, "adult", fold=1)
+
+
+# splits
+
+
+def test_splits_do_not_depend_on_the_global_seed_of_numpy():
+    splits = []
+    for seed in (0, 1):
+        np.random.seed(seed)  # noqa: NPY002 (the point of the test)
+        task = bundled_task("iris")
+        splits.append((task.train.tolist(), task.val.tolist(), task.test.tolist()))
+    assert splits[0] == splits[1]
+
+
+def test_validation_rows_are_cut_as_auto_pytorch_cuts_them():
+    rest = np.arange(100, 200)
+    order = np.random.RandomState(42).permutation(100)
+    rows = validated(rest, np.arange(100), "by hand")
+    assert rows.train.tolist() == (100 + order[:67]).tolist()
+    assert rows.val.tolist() == (100 + order[67:]).tolist()
+
+
+def test_classification_is_stratified_and_regression_is_not():
+    y = np.repeat([0, 1], [90, 10])
+    assert np.bincount(y[resplit(y, classes=True, name="t").test]).tolist() == [30, 3]
+    assert "not" not in resplit(y, classes=True, name="t").words
+    assert "stratified" not in resplit(np.arange(50.0), classes=False, name="t").words
+
+
+@pytest.mark.parametrize(
+    ("y", "reason"),
+    [
+        ([0] * 20 + [1], "one class has a single row"),
+        ([0] * 20 + [1, 2], "2 classes have a single row each"),
+        ([0, 0, 1, 1, 2, 2, 3, 3], "4 classes do not fit into the test rows of a table with 8 rows"),
+    ],
+)
+def test_an_impossible_stratification_is_not_silent(y, reason):
+    rows = resplit(np.array(y), classes=True, name="tiny")
+    assert f"33 % test with seed 42, not stratified because {reason}" in rows.words
+    assert any("tiny" in note and reason in note for note in rows.notes)
+
+
+def test_a_table_too_small_to_split_is_refused():
+    with pytest.raises(UserError, match=r"task 'tiny' has 2 rows, but at least 3 are needed"):
+        resplit(np.array([0, 1]), classes=True, name="tiny")
+
+
+def test_a_task_refuses_rows_that_overlap_or_do_not_exist():
+    task = bundled_task("iris")
+    for wrong in (task.train[:1], np.array([150]), np.array([-1])):
+        with pytest.raises(ValueError, match="must be disjoint rows of one table with 150 rows"):
+            replace(task, val=np.concatenate([task.val, wrong]))
+
+
+# bundled tables
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_bundled_tasks_load(name):
+    task = bundled_task(name)
+    check_laws(task)
+    n = {"digits": 1797, "breast_cancer": 569, "wine": 178, "iris": 150, "diabetes": 442}[name]
+    assert len(task.X) == n
+    assert task.info.n_test == -(-33 * n // 100)
+    assert task.info.kind == ("regression" if name == "diabetes" else "classification")
+
+
+def test_bundled_classes_have_their_names():
+    assert bundled_task("iris").classes == ("setosa", "versicolor", "virginica")
+    assert bundled_task("digits").classes == tuple("0123456789")
+
+
+def test_an_unknown_bundled_name_is_refused():
+    with pytest.raises(UserError, match=r"`name` is 'irsi', but the bundled tasks are digits, .*; did you mean 'iris'\?"):
+        bundled_task("irsi")
+
+
+# files
+
+
+@pytest.mark.parametrize("name", ["table.csv", "table.csv.gz", "table.parquet", "table.pq"])
+def test_files_of_every_suffix_give_the_same_task(write, name):
+    task = file_task(write(table(), name), "label")
+    check_laws(task)
+    assert task.info.name == "table" and task.classes == ("no", "yes") and task.notes == ()
+    assert task.y.tolist() == [0, 1] * 30
+    assert np.allclose(task.X["size"], table()["size"])
+    assert task.X["colour"].astype(str).tolist() == table()["colour"].tolist()
+
+
+def test_a_task_survives_the_way_to_a_child_process(write):
+    task = file_task(write(table()), "label")
+    copy = pickle.loads(pickle.dumps(task))
+    assert copy.info == task.info and copy.X.equals(task.X) and np.array_equal(copy.test, task.test)
+
+
+@pytest.mark.parametrize(
+    ("target", "kind"),
+    [
+        (np.linspace(0, 1, 60), "regression"),
+        (np.arange(60), "regression"),
+        (np.arange(60) % 20, "classification"),
+        (np.arange(60) % 21, "regression"),
+        (np.resize([True, False], 60), "classification"),
+        (np.resize(["a", "b"], 60), "classification"),
+        (np.arange(60).astype(str), "regression"),
+        (pd.date_range("2020-01-01", periods=60), "regression"),
+    ],
+)
+def test_the_kind_of_a_file_follows_from_its_target(write, target, kind):
+    path = write(table().assign(label=target), "table.parquet")
+    task = file_task(path, "label")
+    check_laws(task)
+    assert task.info.kind == kind
+
+
+def test_the_kind_of_a_file_can_be_set(write):
+    path = write(table().assign(label=np.resize([1.0, 2.0, 10.0], 60)))
+    assert file_task(path, "label").info.kind == "regression"
+    task = file_task(path, "label", kind="classification")
+    check_laws(task)
+    assert task.classes == ("1", "2", "10") and task.y[:3].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("change", "arguments", "sentence"),
+    [
+        ({}, {"target": "lable"}, r"`target` is 'lable', but .*table\.csv has no such column: did you mean 'label'\?"),
+        ({}, {"target": "zzz"}, r"`target` is 'zzz', but .* has no such column: its columns are 'size', 'colour', 'label'"),
+        ({"label": "no"}, {}, r"target 'label' of .*table\.csv has one class only \('no'\), but a classifier needs at least two"),
+        ({"label": 7}, {"kind": "regression"}, r"target 'label' .* has the value 7 in every row, so there is nothing to predict"),
+        (
+            {},
+            {"kind": "regression"},
+            r"target 'label' .* holds text \('no', 'yes'\), but a regression needs numbers: use kind=classification",
+        ),
+        ({}, {"kind": "ranking"}, r"`kind` is 'ranking', but must be classification, regression, or null"),
+        ({"label": [None, "a", "b"] * 20}, {}, r"target 'label' .* is missing in 20 of 60 rows, but every row needs a target"),
+        ({"label": [np.inf, 1.5] * 30}, {}, r"target 'label' .* is infinite in 30 rows, but must be finite"),
+        (
+            {},
+            {"numeric": ["colour"]},
+            r"column 'colour' is declared numeric, but holds only text \('red', 'green', 'blue'\): name it in `categor",
+        ),
+        ({}, {"numeric": ["sise"]}, r"`numeric` is 'sise', but the features of .* has no such column: did you mean 'size'\?"),
+        ({}, {"categorical": ["label"]}, r"`categorical` is 'label', but the features of .* has no such column"),
+        (
+            {},
+            {"numeric": ["size"], "categorical": ["size"]},
+            r"column 'size' is named in `numeric` and in `categorical`, but can be only one",
+        ),
+    ],
+)
+def test_wrong_columns_are_refused_in_one_sentence(write, change, arguments, sentence):
+    path = write(table().assign(**change))
+    with pytest.raises(UserError, match=sentence) as refusal:
+        file_task(path, **{"target": "label"} | arguments)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_file_without_features_is_refused(write):
+    with pytest.raises(UserError, match=r"table\.csv has no column beside the target 'label': give a table with features"):
+        file_task(write(table()[["label"]]), "label")
+
+
+def test_training_rows_of_one_class_are_refused(write):
+    labels = np.full(60, "common")
+    labels[resplit(np.arange(60.0), classes=False, name="t").test[0]] = "rare"  # one row of a class: not stratified
+    with pytest.raises(UserError, match="all 26 training rows of task 'table' are of class 'common', but two are needed: give more rows"):
+        file_task(write(table().assign(label=labels)), "label")
+
+
+# names and costs
+
+
+def test_names_are_known_without_loading():
+    assert task_name({"name": "adult", "id": 1, "fold": 0}) == "adult"
+    assert task_name({"name": "adult", "id": 1, "fold": 3}) == "adult-fold3"
+    assert task_name({"name": "iris"}) == "iris"
+    assert task_name({"name": None, "path": "some/where/my.table.csv.gz"}) == "my.table"
+    assert task_name({"name": "mine", "path": "table.csv"}) == "mine"
+
+
+def test_the_import_is_light():
+    heavy = "sorted({'torch', 'sklearn', 'openml', 'hydra'} & set(sys.modules))"
+    code = f"import sys, pipeline.tasks; print({heavy})"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -1,0 +1,226 @@
+"""The LCBench recipe: golden values of the ground truth, and the pair resumed = uninterrupted."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss, mean_absolute_error, r2_score, root_mean_squared_error
+
+from lcbench.task import TaskInfo
+from pipeline.gradients import gradient_statistics
+from pipeline.networks.shaped_mlp import ShapedMLP
+from pipeline.preprocessing import SPLITS, Prepared, class_weights
+from pipeline.scores import ClassificationScores, RegressionScores, double_softmax_cross_entropy
+from pipeline.training import ETA_MIN, Recipe, Training, learning_rate
+
+CONFIGURATION = {
+    "batch_size": 32,
+    "learning_rate": 0.05,
+    "momentum": 0.9,
+    "weight_decay": 1e-4,
+    "num_layers": 3,
+    "max_units": 64,
+    "max_dropout": 0.3,
+}
+RECIPE = Recipe(CONFIGURATION, seed=1, horizon=6)
+
+
+def _table(kind="classification"):
+    rng = np.random.default_rng(0)
+    n_classes = 3 if kind == "classification" else 0
+    info = TaskInfo("blobs", kind, None, 0, "made up", 130, 50, 60, 5, n_classes)
+    X = {split: rng.normal(size=(n, 5)).astype(np.float32) for split, n in zip(SPLITS, (130, 50, 60), strict=True)}
+    signal = {split: X[split] @ np.arange(1.0, 6.0) + rng.normal(size=len(X[split])) for split in SPLITS}
+    if kind == "classification":
+        y = {split: np.digitize(signal[split], [-4, 6]) for split in SPLITS}
+    else:
+        y = {split: (signal[split] / 8).astype(np.float32) for split in SPLITS}
+    return Prepared(info, X, y, 1.0 if kind == "classification" else 8.0)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return _table()
+
+
+def _curve(training, until):
+    while training.epoch < until:
+        training.advance()
+    return [(entry.epoch, entry.values) for entry in training.entries]
+
+
+def test_class_weights_of_90_and_10():
+    np.testing.assert_allclose(class_weights(np.repeat([0, 1], [90, 10]), 2), [0.5556, 5.0], atol=1e-4)
+
+
+def test_a_class_without_training_rows_gets_a_finite_weight():
+    np.testing.assert_allclose(class_weights(np.zeros(4, np.int64), 2), [0.5, 2.0])
+
+
+def test_parameter_count_of_the_golden_network():
+    assert ShapedMLP(18, 4, num_layers=3, max_units=256, max_dropout=0.0).n_parameters == 38798
+
+
+@pytest.mark.parametrize("num_layers", [1, 2, 5])
+@pytest.mark.parametrize("units", [64, 1024])
+@pytest.mark.parametrize("dropout", [0.0, 0.05, 0.06, 1.0])
+def test_every_corner_of_the_space_gives_logits_and_gradients(num_layers, units, dropout):
+    network = ShapedMLP(18, 4, num_layers=num_layers, max_units=units, max_dropout=dropout)
+    network.start_epoch(1)
+    x = torch.randn(6, 18, generator=torch.Generator().manual_seed(0))
+    output = network.train()(x)
+    assert output.shape == (6, 4)
+    output.square().sum().backward()
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in network.parameters())
+    active = [dropout.rate for dropout in network.dropouts if dropout.rate]
+    assert bool(active) == (dropout > 0.05 and num_layers > 1)
+    network.eval()
+    torch.testing.assert_close(network(x)[2], network(x[2:3])[0], rtol=1e-4, atol=1e-5)
+
+
+def test_dropout_rates_fall_along_the_funnel():
+    rates = [dropout.rate for dropout in ShapedMLP(5, 2, num_layers=4, max_units=64, max_dropout=0.5).dropouts]
+    np.testing.assert_allclose(rates, [0.5, 0.3335, 0.167])
+
+
+def test_dropout_keeps_the_expectation_and_the_identity_at_evaluation():
+    network = ShapedMLP(5, 2, num_layers=2, max_units=64, max_dropout=0.4)
+    network.start_epoch(3)
+    dropout = network.dropouts[0]
+    ones = torch.ones(400, 64)
+    dropped = dropout.train()(ones)
+    assert set(dropped.unique().tolist()) == {0.0, pytest.approx(1 / 0.6)}
+    assert float(dropped.mean()) == pytest.approx(1.0, abs=0.02)
+    assert torch.equal(dropout.eval()(ones), ones)
+
+
+def test_building_a_network_leaves_the_global_stream_alone():
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    ShapedMLP(5, 2, num_layers=3, max_units=64, max_dropout=0.5, seed=9)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_learning_rate_equals_torch_cosine_annealing_up_to_the_horizon_and_stays_at_the_floor():
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=50, eta_min=ETA_MIN)
+    for epoch in range(1, 52):
+        assert learning_rate(0.1, epoch, 50) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-9, abs=1e-12)
+        optimizer.step()
+        schedule.step()
+    assert learning_rate(0.1, 0, 50) == 0
+    assert learning_rate(0.1, 52, 50) == learning_rate(0.1, 99, 50) == pytest.approx(ETA_MIN)
+
+
+def test_scores_equal_scikit_learn():
+    rng = np.random.default_rng(1)
+    logits, y = torch.from_numpy(rng.normal(size=(40, 3))), torch.from_numpy(rng.integers(0, 2, 40))  # class 2 never occurs
+    scores = ClassificationScores(torch.tensor([0.5, 2.0, 1.0], dtype=torch.float64))(logits, y)
+    probabilities = torch.softmax(logits, 1).numpy()
+    assert scores["accuracy"] == pytest.approx(accuracy_score(y, probabilities.argmax(1)))
+    with pytest.warns(UserWarning, match="y_pred contains classes not in y_true"):
+        assert scores["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(y, probabilities.argmax(1)))
+    assert scores["cross_entropy"] == pytest.approx(log_loss(y, probabilities, labels=[0, 1, 2]))
+    weights = np.array([0.5, 2.0])[y]
+    assert scores["loss"] == pytest.approx(np.average(-np.log(probabilities[np.arange(40), y]), weights=weights))
+
+
+def test_regression_scores_are_in_the_unit_of_the_target():
+    rng = np.random.default_rng(2)
+    prediction, y = rng.normal(size=30), rng.normal(size=30)
+    scores = RegressionScores(10.0)(torch.from_numpy(prediction)[:, None], torch.from_numpy(y))
+    assert scores["rmse"] == pytest.approx(root_mean_squared_error(10 * y, 10 * prediction))
+    assert scores["mae"] == pytest.approx(mean_absolute_error(10 * y, 10 * prediction))
+    assert scores["r2"] == pytest.approx(r2_score(y, prediction))
+    assert scores["loss"] == pytest.approx(np.mean((y - prediction) ** 2))
+
+
+def test_published_test_cross_entropy_is_the_double_softmax():
+    logits, y = torch.tensor([[4.0, -4.0], [4.0, -4.0]]), torch.tensor([0, 0])
+    assert double_softmax_cross_entropy(logits, y) == pytest.approx(math.log(1 + math.exp(-0.99933)), abs=1e-4)
+
+
+def test_published_defects_change_only_the_test_cross_entropy(data):
+    plain, published = Training(data, RECIPE).advance().values, Training(data, replace(RECIPE, published_defects=True)).advance().values
+    assert {name for name in plain if plain[name] != published[name]} == {"test_cross_entropy"}
+
+
+def test_gradient_statistics_equal_a_plain_computation():
+    network = ShapedMLP(5, 3, num_layers=3, max_units=64, max_dropout=0.0)
+    network(torch.randn(8, 5, generator=torch.Generator().manual_seed(0))).square().sum().backward()
+    values = gradient_statistics(list(network.linears))
+    everything = torch.cat([p.grad.flatten() for p in network.parameters()]).numpy()
+    layer = torch.cat([p.grad.flatten() for p in network.linears[1].parameters()]).numpy()
+    assert values["gradient_max"] == everything.max()
+    assert values["gradient_q10"] == pytest.approx(np.quantile(everything, 0.1))
+    assert values["gradient_median_layer_1"] == pytest.approx(np.median(layer))
+    assert values["gradient_std_layer_1"] == pytest.approx(layer.std())
+    assert values["gradient_norm"] == pytest.approx(np.mean([p.grad.norm() for p in network.parameters()]))
+    assert len(values) == 9 + 3 * 8
+
+
+def test_gradient_statistics_need_a_backward_pass():
+    with pytest.raises(ValueError, match="need a backward pass"):
+        gradient_statistics(list(ShapedMLP(5, 3, num_layers=1, max_units=64, max_dropout=0.0).linears))
+
+
+def test_the_curve_learns_and_has_every_column(data):
+    training = Training(data, RECIPE)
+    curve = _curve(training, 6)
+    assert [epoch for epoch, _ in curve] == list(range(7))
+    assert len({frozenset(values) for _, values in curve}) == 1
+    names = set(curve[0][1])
+    metrics = ("loss", "accuracy", "balanced_accuracy", "cross_entropy")
+    assert {f"{split}_{metric}" for split in SPLITS for metric in metrics} <= names
+    assert {"learning_rate", "gradient_norm", "gradient_q90_layer_2"} <= names
+    assert curve[6][1]["val_accuracy"] > curve[0][1]["val_accuracy"] + 0.2
+    seconds = [entry.seconds for entry in training.entries]
+    assert seconds == sorted(seconds)
+
+
+def test_same_seed_same_curve_and_another_seed_another(data):
+    first = _curve(Training(data, RECIPE), 3)
+    assert first == _curve(Training(data, RECIPE), 3)
+    assert first != _curve(Training(data, replace(RECIPE, seed=2)), 3)
+
+
+def test_resumed_equals_uninterrupted(data, tmp_path):
+    whole = _curve(Training(data, RECIPE), 5)
+    half = Training(data, RECIPE)
+    _curve(half, 2)
+    half.save(tmp_path / "half.pt")
+    resumed = Training(data, RECIPE)
+    resumed.restore(tmp_path / "half.pt")
+    assert _curve(resumed, 5) == whole
+
+
+def test_a_checkpoint_of_another_training_is_refused(data, tmp_path):
+    Training(data, RECIPE).save(tmp_path / "one.pt")
+    with pytest.raises(ValueError, match=r"checkpoint one\.pt holds"):
+        Training(data, replace(RECIPE, seed=2)).restore(tmp_path / "one.pt")
+
+
+@pytest.mark.parametrize(("size", "n_batches"), [(32, 4), (129, 1), (130, 1), (512, 1), (65, 2)])
+def test_the_last_incomplete_batch_is_dropped_unless_it_is_the_only_one(data, size, n_batches):
+    training = Training(data, replace(RECIPE, configuration=CONFIGURATION | {"batch_size": size}))
+    batches = training._batches(1)
+    assert len(batches) == n_batches
+    rows = torch.cat(batches)
+    assert len(rows.unique()) == len(rows) == (min(size, 130) * n_batches)
+    assert not torch.equal(torch.cat(training._batches(2)), rows)
+
+
+def test_regression_learns():
+    training = Training(_table("regression"), RECIPE)
+    curve = _curve(training, 6)
+    assert curve[6][1]["val_r2"] > 0.8 > curve[0][1]["val_r2"]
+    assert curve[6][1]["val_rmse"] == pytest.approx(8 * math.sqrt(curve[6][1]["val_loss"]))
+
+
+def test_divergence_shows_as_a_value_that_is_not_finite(data):
+    wild = CONFIGURATION | {"learning_rate": 1e6, "max_dropout": 0.0}
+    curve = _curve(Training(data, replace(RECIPE, configuration=wild)), 5)
+    assert not math.isfinite(curve[-1][1]["train_loss"])
