@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
 from lcbench.errors import UserError
@@ -34,6 +34,8 @@ class Door:
             work()
         except UserError as error:
             self._fail(name, str(error))
+        except OmegaConfBaseException as error:
+            self._fail(name, sentence(error))
         except Exception as error:  # noqa: BLE001 (the other jobs of a sweep go on; the exit code remembers)
             traceback.print_exc()
             self.bug = True
@@ -61,6 +63,8 @@ class Door:
 
 def sentence(error: Exception) -> str:
     """One sentence for an error of Hydra or OmegaConf: the name, the value, what is allowed."""
+    if isinstance(error, OverrideParseException):
+        return f"the override {error.override!r} cannot be read: write name=value, for example task=adult or budget.trials=20"
     text = " ".join(f"{error} {error.__cause__ or ''}".split())
     missing = re.search(r"Could not find '(\w+)/([^']*)'", text)
     if missing:

@@ -28,8 +28,8 @@ from lcbench.errors import UserError
 from lcbench.files import replacing
 from lcbench.journal import Journal, read_journal
 from lcbench.query import Origin, Query, Result, Status
-from lcbench.recording import end_record
-from lcbench.rundir import read_run
+from lcbench.recording import end_record, trainings_from_journals
+from lcbench.rundir import journals, verify
 from lcbench.space import plain
 
 NOT_IDENTITY = ("runs", "openml", "plan", "extend", "debug")
@@ -53,6 +53,7 @@ class RunDirectory:
         _check_config(path / "config.yaml", {k: v for k, v in config.items() if k not in NOT_IDENTITY}, extend=extend)
         if extend:
             (path / "DONE").unlink(missing_ok=True)
+        self._check_curves()
         self.events = self._read_events()
 
     @property
@@ -81,7 +82,7 @@ class RunDirectory:
         Raises:
             UserError: if a recorded configuration is not legal in `space`.
         """
-        curves = {(t.trial, t.horizon): t.curve for t in read_run(self.path).trainings} if self.events else {}
+        curves = {(training.trial, training.horizon): training.curve for training in trainings_from_journals(journals(self.path))}
         queries: dict[tuple[int, int], Query] = {}
         for event in self.events:
             if event["kind"] == "ask":
@@ -96,7 +97,7 @@ class RunDirectory:
         path = self.path / "events.journal"
         if not path.exists():
             return []
-        for journal in (path, *sorted((self.path / "journals").glob("*.journal"))):
+        for journal in (path, *journals(self.path)):
             contents = read_journal(journal)
             if contents.damage:
                 first = contents.damage[0]
@@ -105,6 +106,11 @@ class RunDirectory:
                     f"and nothing was changed: `python -m lcbench repair {self.path}` keeps them and sets the damaged file aside"
                 )
         return read_journal(path).records
+
+    def _check_curves(self) -> None:
+        problems = verify(self.path / "curves.h5") if (self.path / "curves.h5").exists() else []
+        if problems:
+            raise UserError(problems[0])
 
 
 class EventLog:

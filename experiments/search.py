@@ -21,6 +21,7 @@ from experiments.plan import plan, plan_table
 from experiments.progress import Progress
 from experiments.records import EventLog, RunDirectory, run_path
 from experiments.report import print_report, summarise, versions
+from lcbench.errors import UserError
 from lcbench.metric import metric_named
 from lcbench.rundir import pack, write_header
 from pipeline.baselines import constant_baseline, linear_baseline
@@ -36,7 +37,7 @@ REPORT_SECONDS = 2.0
 def search(config: DictConfig, console: Console) -> dict[str, Any]:
     """Make, continue or report the run that `config` names; returns its summary."""
     start = time.monotonic()
-    budget, _ = Budget.of(config.budget), check_policy(config.incumbent)
+    budget = check(config)
     if config.plan:
         return show_plan(config, budget, console)
     names = {
@@ -52,6 +53,16 @@ def search(config: DictConfig, console: Console) -> dict[str, Any]:
         return _report(config, directory, console)
     clock = Clock(None if budget.seconds is None else budget.seconds - min(REPORT_SECONDS, budget.seconds / 20), directory.seconds, start)
     return _run(config, directory, budget, clock, names, console)
+
+
+def check(config: DictConfig) -> Budget:
+    """Refuse what can be refused before anything is made; returns the budget."""
+    if config.seed < 0:
+        raise UserError(f"`seed` is {config.seed}, but must be 0 or larger")
+    check_policy(config.incumbent)
+    Limits(config.trial.seconds, config.trial.memory_mb)
+    build.build_optimizer(config, build.build_space(config), build.build_ladder(config))
+    return Budget.of(config.budget)
 
 
 def _run(

@@ -55,39 +55,56 @@ def _parser() -> argparse.ArgumentParser:
 
 def _info(path: Path, console: Console) -> int:
     tables = [read_run(path)] if path.is_dir() else read_curves(path)
-    page = Table(title=str(path), title_justify="left", caption=_origin(tables), caption_justify="left")
-    for column in ("task", "space", "objective"):
-        page.add_column(column)
-    for column in ("trainings", "configurations", "seeds", "horizons", "epochs", "metrics"):
-        page.add_column(column, justify="right")
-    page.add_column("status")
-    for table in tables:
-        page.add_row(*(Text(cell) for cell in _row(table)))
-    console.print(page)
+    console.print(Text(str(path), style="bold"), soft_wrap=True)
+    console.print(_page(tables[0]) if len(tables) == 1 else _overview(tables))
     return 0
 
 
-def _row(table: CurveTable) -> tuple[str, ...]:
+def _page(table: CurveTable) -> Table:
+    """Everything about one table, a line each."""
+    page = Table("", "", show_header=False, box=None)
+    page.columns[0].style = "cyan"
+    for name, value in _facts(table).items():
+        page.add_row(name, Text(value))
+    return page
+
+
+def _overview(tables: Sequence[CurveTable]) -> Table:
+    """The numbers of many tables, a line each."""
+    page = Table(box=None)
+    columns = ("task", "space", "trainings", "configurations", "epochs", "metrics", "status")
+    for name in columns:
+        page.add_column(name, justify="left" if name in ("task", "space", "status") else "right")
+    for table in tables:
+        facts = _facts(table)
+        page.add_row(*(Text(facts[name]) for name in columns))
+    return page
+
+
+def _facts(table: CurveTable) -> dict[str, str]:
     rows = table.trainings
+    task = table.task
     ends = Counter(row.status for row in rows)
-    return (
-        table.task.name,
-        table.space.name,
-        table.objective,
-        str(len(rows)),
-        str(len({row.key for row in rows})),
-        str(len({row.seed for row in rows})),
-        ", ".join(str(horizon) for horizon in sorted({row.horizon for row in rows})),
-        f"0..{table.n_entries - 1}" if table.n_entries else "none",
-        str(len(table.metrics)),
-        ", ".join(f"{n} {status}" for status, n in ends.most_common()),
-    )
+    return {
+        "task": task.name,
+        "kind": f"{task.kind}, {task.n_features} columns, {task.n_train} + {task.n_val} + {task.n_test} rows (train, validation, test)",
+        "space": str(table.space.name),
+        "objective": table.objective,
+        "trainings": str(len(rows)),
+        "status": ", ".join(f"{n} {status}" for status, n in ends.most_common()) or "none",
+        "configurations": str(len({row.key for row in rows})),
+        "seeds": _listed({row.seed for row in rows}),
+        "horizons": _listed({row.horizon for row in rows}),
+        "epochs": f"0..{table.n_entries - 1}" if table.n_entries else "none",
+        "metrics": str(len(table.metrics)),
+        "recorded": str(table.provenance.get("created", "unknown")),
+        "licence": str(table.provenance.get("licence", "unknown")),
+    }
 
 
-def _origin(tables: Sequence[CurveTable]) -> str:
-    created = sorted(str(table.provenance["created"]) for table in tables if "created" in table.provenance)
-    licences = sorted({str(table.provenance["licence"]) for table in tables if "licence" in table.provenance})
-    return ", ".join((f"recorded {created[0]} to {created[-1]}" if created else "date unknown", *(licences or ["licence unknown"])))
+def _listed(numbers: set[int]) -> str:
+    shown = [str(number) for number in sorted(numbers)]
+    return ", ".join(shown) if len(shown) <= 8 else f"{shown[0]}, {shown[1]}, … {shown[-1]} ({len(shown)})"
 
 
 def _verify(path: Path, console: Console) -> int:

@@ -33,7 +33,7 @@ class Dataset:
     shape: str
     """Dimensions in the notation of this module."""
     dtype: str
-    """NumPy name of the type on disk, little-endian; ``text`` for UTF-8 of any length."""
+    """NumPy name of the type on disk, little-endian; ``text`` for UTF-8 of one width, padded with NUL."""
     unit: str
     """Unit of the values, empty where there is none."""
     meaning: str
@@ -63,7 +63,7 @@ DATASETS = (
         "text (as it is) or json (JSON text for anything else); text is empty where inactive",
     ),
 )
-"""Every dataset of a table. Each has the attribute `crc32`: of its bytes, or of its texts in UTF-8 joined by NUL."""
+"""Every dataset of a table. All are contiguous but `error`, which is compressed; each has the attribute `crc32` of its bytes."""
 
 ATTRIBUTES = {
     "task": "JSON of the task: name, kind, OpenML task id, fold, split, sizes",

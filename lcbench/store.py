@@ -17,6 +17,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from ConfigSpace import ConfigurationSpace
 from numpy.typing import NDArray
 
 from lcbench.columns import INACTIVE, Column, decode_column, encode_column
@@ -87,7 +88,7 @@ def group_name(table: CurveTable) -> str:
 def _write_table(group: h5py.Group, table: CurveTable) -> None:
     attributes = _attributes(table)
     for name, value in attributes.items():
-        group.attrs[name] = np.array(value, h5py.string_dtype()) if isinstance(value, list) else value
+        group.attrs[name] = _texts(value) if isinstance(value, list) else _texts([value])[0]
     group.attrs["crc32"] = _crc_of_attributes(attributes)
     curves, seconds = _planes(table)
     rows = table.trainings
@@ -100,11 +101,11 @@ def _write_table(group: h5py.Group, table: CurveTable) -> None:
     }
     for name, values in columns.items():
         _put(group, name, values, _DTYPES[name])
-    group["status"].attrs["names"] = np.array(STATUSES, h5py.string_dtype())
+    group["status"].attrs["names"] = _texts(STATUSES)
     for name in table.space:
         column = encode_column(table.space[name], [row.configuration for row in rows])
         dtype = "<f8" if column.kind in ("integer", "float") else "text"
-        _put(group, f"configs/{link(name)}", column.values, dtype).attrs["kind"] = column.kind
+        _put(group, f"configs/{link(name)}", column.values, dtype).attrs["kind"] = _texts([column.kind])[0]
 
 
 _DTYPES = {dataset.path: dataset.dtype for dataset in DATASETS}
@@ -142,14 +143,23 @@ def _planes(table: CurveTable) -> tuple[NDArray[np.float32], NDArray[np.float64]
 
 
 def _put(group: h5py.Group, name: str, values: Any, dtype: str) -> h5py.Dataset:
-    if dtype == "text":
-        data = np.array(values, object)
-        dataset = group.create_dataset(name, data=data, dtype=h5py.string_dtype())
-    else:
-        data = np.ascontiguousarray(values, dtype)
-        dataset = group.create_dataset(name, data=data)
+    # One long traceback makes a wide column of errors, which is almost all padding: that one is compressed.
+    data = _texts(values) if dtype == "text" else np.ascontiguousarray(values, dtype)
+    dataset = group.create_dataset(name, data=data, compression="gzip" if name == "error" and data.size else None)
     dataset.attrs["crc32"] = _crc(data)
     return dataset
+
+
+def _texts(texts: Sequence[str]) -> NDArray[np.bytes_]:
+    """Texts as UTF-8 of one width, padded with NUL.
+
+    Variable-length texts would lie in HDF5's global heap, which has no checksums: a damaged byte there sent the HDF5
+    library into an endless loop (tests/lcbench/test_store.py flips bytes).
+    """
+    if any("\0" in text for text in texts):
+        raise ValueError(f"texts with NUL characters cannot be stored: {[text for text in texts if chr(0) in text]}")
+    encoded = [text.encode() for text in texts]
+    return np.array(encoded, h5py.string_dtype("utf-8", max(map(len, encoded), default=0) or 1))
 
 
 # ----------------------------------------------------------------------------------------------------------------- read
@@ -197,17 +207,18 @@ def _read_table(group: h5py.Group) -> CurveTable:
         "objective": attributes["objective"],
         "provenance": origin | json.loads(attributes["notes"]),
     }
-    table = dataclasses.replace(from_plain(header), trainings=_read_rows(group, attributes["metrics"]))
+    table = from_plain(header)
+    table = dataclasses.replace(table, trainings=_read_rows(group, table.space, attributes["metrics"]))
     if group.name != group_name(table):
         raise ValueError(f"the table at {group.name} says that it is {group_name(table)}")
     return table
 
 
-def _read_rows(group: h5py.Group, metrics: Sequence[str]) -> tuple[Training, ...]:
+def _read_rows(group: h5py.Group, space: ConfigurationSpace, metrics: Sequence[str]) -> tuple[Training, ...]:
     plain = {name: _checked(group, name).tolist() for name in _PLAIN_COLUMNS}
-    statuses = [str(name) for name in group["status"].attrs["names"]]
+    statuses = _text(group["status"].attrs["names"])
     curves = _curves(_checked(group, "curves"), _checked(group, "seconds"), _checked(group, "length"), metrics)
-    rows = zip(_checked(group, "status"), _configurations(group, len(curves)), curves, strict=True)
+    rows = zip(_checked(group, "status"), _configurations(group, space, len(curves)), curves, strict=True)
     return tuple(
         Training(status=statuses[status], configuration=configuration, curve=curve, **{name: plain[name][i] for name in plain})
         for i, (status, configuration, curve) in enumerate(rows)
@@ -225,12 +236,11 @@ def _curves(
     ]
 
 
-def _configurations(group: h5py.Group, n: int) -> list[dict[str, Any]]:
+def _configurations(group: h5py.Group, names: Iterable[str], n: int) -> list[dict[str, Any]]:
     configurations: list[dict[str, Any]] = [{} for _ in range(n)]
-    for hyperparameter in json.loads(group.attrs["space"])["hyperparameters"]:
-        name = hyperparameter["name"]
+    for name in names:
         path = f"configs/{link(name)}"
-        values = decode_column(Column(group[path].attrs["kind"], _checked(group, path)))
+        values = decode_column(Column(_text(group[path].attrs["kind"]), _checked(group, path)))
         for configuration, value in zip(configurations, values, strict=True):
             if value is not INACTIVE:
                 configuration[name] = value
@@ -249,13 +259,13 @@ def _checked(group: h5py.Group, name: str) -> NDArray[Any]:
     path = Path(group.file.filename)
     try:
         dataset = group[name]
-        data = dataset.asstr()[...] if h5py.check_string_dtype(dataset.dtype) else dataset[...]
+        data = dataset[...]
         is_whole = _crc(data) == dataset.attrs["crc32"]
     except _UNREADABLE as error:
         raise UserError(f"{path}: the dataset {group.name}/{name} is unreadable ({error}); {_remedy(path)}") from error
     if not is_whole:
         raise UserError(f"{path}: the checksum of the dataset {group.name}/{name} does not fit; {_remedy(path)}")
-    return data
+    return data if data.dtype.kind != "S" else np.array([text.decode() for text in data.tolist()], object)
 
 
 def _checked_attributes(group: h5py.Group) -> dict[str, Any]:
@@ -266,13 +276,14 @@ def _checked_attributes(group: h5py.Group) -> dict[str, Any]:
     return attributes
 
 
-def _text(attribute: Any) -> str | list[str]:
-    return attribute if isinstance(attribute, str) else [str(text) for text in attribute]
+def _text(attribute: Any) -> Any:
+    """One text, or a list of texts; also of variable width, as other programs write them."""
+    if np.ndim(attribute) > 0:
+        return [_text(text) for text in attribute]
+    return attribute if isinstance(attribute, str) else bytes(attribute).decode()
 
 
 def _crc(data: NDArray[Any]) -> int:
-    if data.dtype == object:
-        return zlib.crc32("\0".join(data.tolist()).encode())
     little_endian = np.ascontiguousarray(data, data.dtype.newbyteorder("<"))
     return zlib.crc32(little_endian.reshape(-1).view(np.uint8).data)
 

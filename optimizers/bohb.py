@@ -63,6 +63,7 @@ class BOHB:
     def __post_init__(self) -> None:
         self._check()
         plan = partial(hyperband_bracket, ladder=self.ladder, table=self.table)
+        plan(0)  # an unknown table is refused now and not in the middle of a run
         self._brackets = Brackets(plan, self._propose, self.trial_seed)
         self._cardinalities = cardinalities(self.space)
         self._observed: dict[int, tuple[Floats, Floats]] = {}  # epoch -> vectors (n, d), losses (n,)

@@ -31,6 +31,7 @@ class Hyperband:
 
     def __post_init__(self) -> None:
         plan = partial(hyperband_bracket, ladder=self.ladder, table=self.table)
+        plan(0)  # an unknown table is refused now and not in the middle of a run
         self._brackets = Brackets(plan, partial(uniform, self.space, self.rng), self.trial_seed)
 
     def ask(self) -> Query:

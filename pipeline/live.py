@@ -89,7 +89,7 @@ class LiveBenchmark:
         target = query.epoch + (1 if self.published_defects else 0)  # the original's loop ran one epoch too many
         diverged = self._train(training, target, query)
         curve = LearningCurve.from_entries(training.entries).prefix(target)
-        seconds = max(curve.seconds[-1] - spent, 0.0)
+        seconds = max(float(curve.seconds[-1]) - spent, 0.0)
         if diverged:
             return Result.failure(query, Status.DIVERGED, diverged, curve=curve, seconds=seconds)
         training.save(checkpoint)

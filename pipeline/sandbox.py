@@ -23,6 +23,7 @@ from typing import Any
 from ConfigSpace import ConfigurationSpace
 
 from lcbench.benchmark import CurveBenchmark
+from lcbench.errors import UserError
 from lcbench.metric import Metric
 from lcbench.query import Query, Result, Status
 from lcbench.task import TaskInfo
@@ -37,7 +38,7 @@ class Limits:
     """What one trial may use.
 
     Raises:
-        ValueError: if a limit is not positive.
+        UserError: if a limit is not positive.
     """
 
     seconds: float | None = None
@@ -49,7 +50,7 @@ class Limits:
         for name in ("seconds", "memory_mb"):
             value = getattr(self, name)
             if value is not None and value <= 0:
-                raise ValueError(f"`{name}` of a trial is {value}, but must be positive, or null for no limit")
+                raise UserError(f"`{name}` of a trial is {value}, but must be positive, or null for no limit")
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The command line: what it shows, and its exit codes 0, 1 and 2."""
 
+import dataclasses
 import subprocess
 import sys
 
@@ -9,8 +10,9 @@ from curve_strategies import SPACES, TASK
 from lcbench.__main__ import main
 from lcbench.journal import Journal
 from lcbench.recording import epoch_record, training_record
-from lcbench.rundir import pack, write_header
+from lcbench.rundir import pack, read_run, write_header
 from lcbench.space import plain
+from lcbench.store import write_curves
 
 
 @pytest.fixture
@@ -39,9 +41,32 @@ def damage(path):
 def test_info_shows_the_tables(run, name, capsys):
     assert main(["info", str(run / name)]) == 0
     shown = capsys.readouterr().out
-    for text in ("vehicle", "lcbench", "val_accuracy", "0..0", "3 unfinished", "recorded 2026-01-31", "CC0"):
-        assert text in shown
-    assert [cell.strip() for cell in shown.replace("┃", "│").split("│") if cell.strip().isdigit()] == ["3", "1", "3", "50", "1"]
+    facts = {line[:16].strip(): line[16:].strip() for line in shown.splitlines()[1:]}
+    assert facts == {
+        "task": "vehicle",
+        "kind": "classification, 18 columns, 379 + 187 + 280 rows (train, validation, test)",
+        "space": "lcbench",
+        "objective": "val_accuracy",
+        "trainings": "3",
+        "status": "3 unfinished",
+        "configurations": "1",
+        "seeds": "0, 1, 2",
+        "horizons": "50",
+        "epochs": "0..0",
+        "metrics": "1",
+        "recorded": "2026-01-31T12:00:00+00:00",
+        "licence": "CC0",
+    }
+
+
+def test_info_shows_many_tables_a_line_each(run, capsys):
+    table = read_run(run)
+    other = dataclasses.replace(table, task=dataclasses.replace(TASK, name="adult"), trainings=())
+    write_curves(run / "two.h5", [table, other])
+    assert main(["info", str(run / "two.h5")]) == 0
+    header, *lines = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
+    assert header == ["task", "space", "trainings", "configurations", "epochs", "metrics", "status"]
+    assert lines == [["adult", "lcbench", "0", "0", "none", "0", "none"], ["vehicle", "lcbench", "3", "1", "0..0", "1", "3", "unfinished"]]
 
 
 def test_verify_counts_problems(run, capsys):

@@ -103,6 +103,18 @@ def test_categories_sum_to_one_and_the_point_counts_most(seed, n, c, spread):
     assert np.all(np.diff(density[np.argsort(counts, kind="stable")]) >= -1e-9)  # seen more often, never less dense
 
 
+def test_no_bandwidth_of_a_category_is_illegal():
+    """Few rows and many dimensions give two choices the most: 1.06 * 0.5 * 2^(-1/25) = 0.516."""
+    cardinalities, data = np.array([2] * 21), np.array([[0.25] * 21, [0.75] * 21])
+    np.testing.assert_array_equal(KDE.fit(data, cardinalities).bandwidths, 0.5)
+
+
+@pytest.mark.parametrize("c", [2, 3, 10, 49])
+def test_the_widest_legal_bandwidth_is_uniform(c):
+    density = KDE(np.array([[0.5 / c]]), np.array([c]), np.array([(c - 1) / c])).log_density((np.arange(c)[:, None] + 0.5) / c)
+    np.testing.assert_allclose(density, -math.log(c))
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_numbers_and_categories_together_integrate_to_one(seed):
     cardinalities = np.array([0, 3])

@@ -58,7 +58,9 @@ def test_the_example_of_the_paper():
     assert [b.epochs[0] for b in brackets] == [1, 3, 9, 27, 81]
 
 
-@pytest.mark.parametrize(("r", "R", "eta", "n_rungs"), [(1, 243, 3, 6), (1, 1000, 10, 4), (1, 125, 5, 4), (50, 50, 2, 1), (26, 50, 2, 1), (25, 50, 2, 2)])
+@pytest.mark.parametrize(
+    ("r", "R", "eta", "n_rungs"), [(1, 243, 3, 6), (1, 1000, 10, 4), (1, 125, 5, 4), (50, 50, 2, 1), (26, 50, 2, 1), (25, 50, 2, 2)]
+)
 def test_ranges_where_logarithms_lose_a_rung(r, R, eta, n_rungs):
     assert len(ladder(R, r, eta).epochs) == n_rungs == n_rungs_defined(r, R, eta)
 

@@ -78,7 +78,12 @@ def test_a_slot_that_failures_leave_empty_goes_to_a_new_trial_at_that_rung():
     optimizer = sh()
     serial(optimizer, 8, lambda query: query.trial if query.trial in (2, 5) else None)
     rung = [optimizer.ask() for _ in range(4)]
-    assert [(query.trial, query.epoch, query.rung, query.bracket) for query in rung] == [(2, 12, 1, 0), (5, 12, 1, 0), (8, 12, 1, 0), (9, 12, 1, 0)]
+    assert [(query.trial, query.epoch, query.rung, query.bracket) for query in rung] == [
+        (2, 12, 1, 0),
+        (5, 12, 1, 0),
+        (8, 12, 1, 0),
+        (9, 12, 1, 0),
+    ]
     assert [query.origin for query in rung] == [Origin.PROMOTION] * 2 + [Origin.RANDOM] * 2
     for query in rung:
         optimizer.tell(answer(query, -query.trial))

@@ -109,6 +109,12 @@ def test_missing_cells_constants_and_unseen_categories_are_no_obstacle(make):
     assert linear.scores["test_accuracy"] > constant.scores["test_accuracy"] + 0.1  # the category matters, and is seen
 
 
+def test_a_missing_category_is_a_category_of_its_own(make):
+    colour = np.resize(np.array(["red", None, "green"], object), 90)
+    frame = pd.DataFrame({"colour": colour, "y": np.where(pd.isna(colour), "unknown", "known")})
+    assert linear_baseline(make(frame)).scores["test_accuracy"] == 1.0
+
+
 def test_a_class_without_training_rows_costs_much_and_breaks_nothing(make):
     frame = messy()
     lonely = resplit(np.arange(float(len(frame))), classes=False, name="t").test[0]  # one row of a class: not stratified

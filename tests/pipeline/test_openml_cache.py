@@ -143,6 +143,12 @@ def test_a_table_without_the_target_is_refused(cache):
         openml_task(7, "small")
 
 
+def test_a_target_that_is_marked_to_be_ignored_is_still_the_target(cache):
+    path = cache / "org/openml/www/datasets/5/description.xml"
+    path.write_text(path.read_text().replace("secret", "label"))
+    assert openml_task(7, "small").X.columns.tolist() == ["size", "ok", "secret", "code"]
+
+
 def test_other_types_of_task_are_refused(cache):
     fill(cache, task=8, kind=5, words="Clustering")
     with pytest.raises(UserError, match=r"OpenML task 8 is of type 'Clustering', but must be Supervised Classification or"):
@@ -289,5 +295,7 @@ def test_the_cache_directory_is_absolute(tmp_path, monkeypatch):
     monkeypatch.setenv("OPENML_CACHE_DIR", "")
     monkeypatch.chdir(tmp_path)
     assert use_openml_cache("here") == tmp_path / "here"
+    monkeypatch.chdir("/")
+    assert use_openml_cache(None) == tmp_path / "here"
     monkeypatch.setenv("HOME", str(tmp_path))
     assert use_openml_cache("~/there") == tmp_path / "there"

@@ -1,0 +1,45 @@
+"""Runs of the real door in processes of their own, as a user starts them."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Door:
+    """`python run.py …` with run directories in a folder of the test."""
+
+    def __init__(self, runs):
+        self.runs = runs
+
+    def command(self, *overrides):
+        flags = [word for word in overrides if word.startswith("-")]
+        return [sys.executable, str(ROOT / "run.py"), *flags, f"runs={self.runs}", *(word for word in overrides if word not in flags)]
+
+    def start(self, *overrides, **options):
+        return subprocess.Popen(self.command(*overrides), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+    def __call__(self, *overrides, cwd=None, **environment):
+        answer = subprocess.run(
+            self.command(*overrides),
+            capture_output=True,
+            text=True,
+            cwd=cwd,
+            env={**os.environ, "COLUMNS": "120", **environment},
+            check=False,
+        )
+        answer.directories = sorted(path.parent for path in Path(self.runs).rglob("DONE"))
+        return answer
+
+    def summaries(self):
+        return [json.loads((path.parent / "summary.json").read_text()) for path in sorted(Path(self.runs).rglob("DONE"))]
+
+
+@pytest.fixture
+def door(tmp_path):
+    return Door(tmp_path / "runs")

@@ -1,0 +1,144 @@
+"""Bad input through the real door: one sentence, exit code 2, no traceback, and nothing recorded is lost."""
+
+import re
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+FAST = ("debug=fast", "budget.trials=2")
+
+
+def _refused(answer):
+    """The one sentence on stderr."""
+    assert answer.returncode == 2, answer.stdout + answer.stderr
+    lines = answer.stderr.strip().splitlines()
+    assert len(lines) == 1, answer.stderr
+    assert lines[0].startswith("error: ")
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("task=adlt", "`task` is 'adlt', but must be one of .*adult.*; did you mean 'adult'?"),
+        ("optimizer=bobh", "`optimizer` is 'bobh', but must be one of bohb, hyperband, random, sh; did you mean 'bohb'?"),
+        ("seeed=3", "there is no key `seeed`; did you mean 'seed'?"),
+        ("budget.second=3", "there is no key `budget.second`; did you mean 'seconds'?"),
+        ("optimizer.table_=x", "there is no key `optimizer.table_`; did you mean 'table'?"),
+        ("budget.seconds=lots", "`budget.seconds`: value 'lots' of type 'str' could not be converted to Float"),
+        ("budget.seconds=-3", "`budget.seconds` is -3.0, but must be positive, or null for no limit of this kind"),
+        ("budget.trials=0", "`budget.trials` is 0, but must be positive"),
+        ("seed=-1", "`seed` is -1, but must be 0 or larger"),
+        ("metric=rmse", "`metric` is 'rmse', but task 'digits' is a classification task: choose one of accuracy, "),
+        ("metric=acuracy", "`metric` is 'acuracy'"),
+        ("incumbent=best", "`incumbent` is 'best', but must be one of max_budget, highest_seen, any"),
+        ("fidelity.eta=1", "`fidelity` cannot be built: `eta` is 1, but must be an integer of at least 2"),
+        ("fidelity.min_epochs=99", "`min_epochs` is 99, but must lie in 1.."),
+        ("optimizer.table=mine", "`table` is 'mine', but must be 'hpbandster' or 'li2018'"),
+        ("trial.memory_mb=-5", "`memory_mb` of a trial is -5, but must be positive"),
+        ("executor=cloud", "`executor` is 'cloud', but must be one of local, serial"),
+        ("benchmark.anneal=rung", "set `benchmark.continue_trials=false`"),
+        ("task=openml", "`task.id` has no value: give one"),
+        ("task=iris=3", "the override 'task=iris=3' cannot be read: write name=value"),
+    ],
+)
+def test_a_bad_override_is_one_sentence(door, override, sentence):
+    options = [word for word in FAST if word.split("=")[0] not in override]
+    text = _refused(door(*options, override))
+    assert re.search(re.escape(sentence).replace(r"\.\*", ".*"), text), text
+
+
+def _csv(tmp_path, table, name="table.csv"):
+    pd.DataFrame(table).to_csv(tmp_path / name, index=False)
+    return str(tmp_path / name)
+
+
+@pytest.fixture
+def table():
+    rng = np.random.default_rng(0)
+    return {"age": rng.integers(18, 80, 60), "city": rng.choice(["Bonn", "Kiel"], 60), "label": rng.choice(["yes", "no"], 60)}
+
+
+def test_a_file_of_ones_own_runs(door, tmp_path, table):
+    answer = door(*FAST, "task=file", f"task.path={_csv(tmp_path, table, 'people.csv')}", "task.target=label")
+    assert answer.returncode == 0, answer.stderr
+    assert door.summaries()[0]["task"] == "people"
+
+
+def test_a_missing_target_names_the_columns(door, tmp_path, table):
+    text = _refused(door(*FAST, "task=file", f"task.path={_csv(tmp_path, table)}", "task.target=lable"))
+    assert "'lable'" in text
+    assert "label" in text
+
+
+def test_a_target_with_one_class_is_refused(door, tmp_path, table):
+    path = _csv(tmp_path, table | {"label": ["yes"] * 60})
+    assert "one class" in _refused(door(*FAST, "task=file", f"task.path={path}", "task.target=label"))
+
+
+def test_text_in_a_numeric_column_names_it_and_its_values(door, tmp_path, table):
+    path = _csv(tmp_path, table)
+    text = _refused(door(*FAST, "task=file", f"task.path={path}", "task.target=label", "task.numeric=[city]"))
+    assert "city" in text
+    assert "Bonn" in text or "Kiel" in text
+
+
+def test_a_task_that_cannot_be_had_names_cache_remedy_and_alternatives(door, tmp_path):
+    text = _refused(door(*FAST, "task=adult", f"openml.cache_dir={tmp_path / 'nowhere'}"))
+    for part in (str(tmp_path / "nowhere"), "openml.cache_dir=DIR", "OPENML_CACHE_DIR", "digits, breast_cancer, wine, iris, diabetes"):
+        assert part in text
+
+
+def test_an_unreadable_cache_is_one_sentence(door, tmp_path, openml_cache):
+    shutil.copytree(openml_cache / "org/openml/www/tasks/126025", tmp_path / "org/openml/www/tasks/126025")
+    broken = tmp_path / "org/openml/www/tasks/126025/task.xml"
+    broken.write_bytes(b"<not xml")
+    text = _refused(door(*FAST, "task=adult", f"openml.cache_dir={tmp_path}"))
+    assert str(broken) in text
+    assert broken.read_bytes() == b"<not xml"
+
+
+@pytest.fixture
+def unfinished(door):
+    """The directory of a run that was recorded and not finished."""
+    answer = door(*FAST)
+    (directory,) = answer.directories
+    (directory / "DONE").unlink()
+    return directory
+
+
+def _damage(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    path.write_bytes(bytes(data))
+    return bytes(data)
+
+
+@pytest.mark.parametrize("name", ["events.journal", "journals/worker-0.journal"])
+def test_a_damaged_journal_is_refused_whole_and_can_be_repaired(door, unfinished, name):
+    damaged = _damage(unfinished / name)
+    text = _refused(door(*FAST))
+    assert f"{unfinished / name} is damaged at byte" in text
+    assert f"python -m lcbench repair {unfinished}" in text
+    assert (unfinished / name).read_bytes() == damaged
+
+
+def test_damaged_curves_are_refused_and_kept(door, unfinished):
+    damaged = _damage(unfinished / "curves.h5")
+    text = _refused(door(*FAST))
+    assert "curves.h5" in text
+    assert f"python -m lcbench repair {unfinished}" in text
+    assert (unfinished / "curves.h5").read_bytes() == damaged
+
+
+def test_two_processes_do_not_share_a_run(door):
+    first = door.start("budget.seconds=30")
+    try:
+        while not list(door.runs.rglob("table.json")):
+            assert first.poll() is None
+        assert "another process is working in" in _refused(door("budget.seconds=30"))
+    finally:
+        first.kill()
+        first.communicate()

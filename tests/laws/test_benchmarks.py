@@ -1,0 +1,123 @@
+"""The laws of every benchmark, on the closed-form fake and on real trainings of two bundled tasks."""
+
+import math
+
+import numpy as np
+import pytest
+from ConfigSpace import Configuration, ConfigurationSpace
+
+from lcbench.benchmark import CurveBenchmark
+from lcbench.metric import metric_named
+from lcbench.query import Query, Status
+from lcbench.rundir import read_run, write_header
+from lcbench.space import lcbench_space, sample
+from pipeline.live import LiveBenchmark
+from pipeline.sandbox import Limits, Sandbox
+from pipeline.tasks import bundled_task
+from tests.fakes import FakeBenchmark
+
+SPACE = lcbench_space()
+
+
+def _live(directory, task_name, metric, **options):
+    task = bundled_task(task_name)
+    benchmark = LiveBenchmark(task.info, SPACE, 8, metric_named(metric), directory, **options)
+    benchmark.set_up(task)
+    return benchmark
+
+
+@pytest.fixture(params=["fake", "live classification", "live regression", "sandboxed"])
+def benchmark(request, tmp_path):
+    if request.param == "fake":
+        return FakeBenchmark(SPACE, 8)
+    if request.param == "sandboxed":
+        return Sandbox(_live(tmp_path, "iris", "accuracy"), Limits())
+    return _live(tmp_path, *(("diabetes", "r2") if "regression" in request.param else ("iris", "balanced_accuracy")))
+
+
+def _query(epoch, trial=0, seed=3):
+    return Query(sample(SPACE, np.random.default_rng(trial)), epoch, trial, seed)
+
+
+def _equal_but_for_seconds(one, other):
+    return one.values.keys() == other.values.keys() and all(
+        np.array_equal(one.values[name], other.values[name], equal_nan=True) for name in one.values
+    )
+
+
+def test_it_is_a_curve_benchmark(benchmark):
+    assert isinstance(benchmark, CurveBenchmark)
+
+
+def test_the_same_query_twice_gives_the_same_curve(benchmark):
+    first, second = benchmark.evaluate(_query(3)), benchmark.evaluate(_query(3))
+    assert _equal_but_for_seconds(first.curve, second.curve)
+    assert first.loss == second.loss
+
+
+def test_a_shorter_curve_is_a_prefix_of_a_longer_one(benchmark):
+    short, long = benchmark.evaluate(_query(2)), benchmark.evaluate(_query(5))
+    assert _equal_but_for_seconds(short.curve, long.curve.prefix(2))
+
+
+def test_the_curve_ends_at_the_query_and_its_seconds_increase(benchmark):
+    result = benchmark.evaluate(_query(4))
+    assert result.curve.epochs.tolist() == [0, 1, 2, 3, 4]
+    assert np.all(np.diff(result.curve.seconds) >= 0)
+    assert result.loss == benchmark.metric.loss(result.curve.at(4)[benchmark.metric.on("val")])
+
+
+def test_continued_equals_trained_from_scratch(tmp_path):
+    continued = _live(tmp_path / "a", "iris", "accuracy")
+    continued.evaluate(_query(2))
+    result = continued.evaluate(_query(6))
+    again = _live(tmp_path / "b", "iris", "accuracy", continue_trials=False)
+    again.evaluate(_query(2))
+    scratch = again.evaluate(_query(6))
+    assert _equal_but_for_seconds(result.curve, scratch.curve)
+    assert result.seconds < result.curve.seconds[-1] or result.curve.seconds[-1] == 0
+    assert scratch.seconds == scratch.curve.seconds[-1]
+
+
+def test_what_is_journalled_is_what_was_answered(tmp_path):
+    benchmark = _live(tmp_path, "iris", "accuracy")
+    results = [benchmark.evaluate(_query(epoch, trial)) for trial, epoch in ((0, 2), (1, 2), (0, 5))]
+    write_header(tmp_path, task=benchmark.task, space=SPACE, objective="val_accuracy", provenance={})
+    trainings = {training.trial: training for training in read_run(tmp_path).trainings}
+    assert _equal_but_for_seconds(trainings[0].curve, results[2].curve)
+    short = trainings[1].curve.values  # the columns of layers that this network does not have are NaN in a table
+    assert all(np.array_equal(short[name], column) for name, column in results[1].curve.values.items())
+    assert trainings[0].seed == 3
+    assert trainings[0].n_parameters > 0
+
+
+def test_annealing_to_the_rung_is_another_training(tmp_path):
+    full = _live(tmp_path / "a", "iris", "accuracy").evaluate(_query(4)).curve.values["learning_rate"]
+    rung = _live(tmp_path / "b", "iris", "accuracy", continue_trials=False, anneal="rung").evaluate(_query(4)).curve.values["learning_rate"]
+    assert full[1] == rung[1]
+    assert full[4] > 2 * rung[4]
+
+
+def test_annealing_to_the_rung_cannot_continue(tmp_path):
+    with pytest.raises(ValueError, match="every rung is a training of its own"):
+        _live(tmp_path, "iris", "accuracy", anneal="rung")
+
+
+@pytest.mark.parametrize(("budget", "n_entries"), [(6, 8), (12, 14), (25, 27), (50, 52)])
+def test_published_defects_give_the_published_number_of_entries(tmp_path, budget, n_entries):
+    task = bundled_task("iris")
+    benchmark = LiveBenchmark(task.info, SPACE, 50, metric_named("accuracy"), tmp_path, published_defects=True)
+    benchmark.set_up(task)
+    assert len(benchmark.evaluate(_query(budget)).curve) == n_entries
+
+
+def test_divergence_is_a_status_with_its_epoch(tmp_path):
+    benchmark = _live(tmp_path, "diabetes", "r2")
+    wild = ConfigurationSpace({"batch_size": (16, 512), "learning_rate": (1e-4, 1e6), "momentum": (0.1, 0.99), "weight_decay": (0.0, 0.1)})
+    wild.add(ConfigurationSpace({"num_layers": (1, 5), "max_units": (64, 1024), "max_dropout": (0.0, 1.0)}).values())
+    values = dict(sample(SPACE, np.random.default_rng(0))) | {"learning_rate": 1e6, "max_dropout": 0.0, "num_layers": 3}
+    result = benchmark.evaluate(Query(Configuration(wild, values=values), 8, 0))
+    assert result.status is Status.DIVERGED
+    assert math.isinf(result.loss)
+    assert result.error.endswith(f" is nan after epoch {result.curve.last_epoch}")
+    assert 1 <= result.curve.last_epoch < 8
