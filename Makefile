@@ -25,5 +25,5 @@ perf: ## measure overhead, start-up and journal speed on this machine
 	$(PYTHON) tests/perf/overhead.py
 	$(PYTHON) tests/perf/speed.py
 
-figures: ## none yet: figures come with the comparison of optimizers
+figures: ## (none yet)
 	@echo "no figures yet"

@@ -162,7 +162,7 @@ def _lock(path: Path) -> IO[str]:
 
 
 def _check_config(path: Path, config: Mapping[str, Any], *, extend: bool) -> None:
-    if path.exists():
+    if path.exists() and (path.parent / "events.journal").exists():  # before that, nothing was recorded
         stored, wanted = _flat(yaml.safe_load(path.read_text())), _flat(config)
         differing = [name for name in sorted(stored.keys() | wanted.keys()) if stored.get(name) != wanted.get(name)]
         if extend:

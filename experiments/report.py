@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import platform
 from collections import Counter
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +11,14 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments.progress import Progress, sum_epochs
+from lcbench.header import provenance_now
 from lcbench.metric import Metric
 from lcbench.query import Result, Status
 from lcbench.space import key, plain
 from lcbench.task import TaskInfo
 
-LIBRARIES = ("torch", "numpy", "scikit-learn", "ConfigSpace", "h5py", "openml", "hydra-core", "pandas")
-"""Versions that are written down with every run."""
 BEST = 5
 """Configurations in the final table."""
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python and of the libraries that a result depends on."""
-    return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
 
 
 def summarise(progress: Progress, task: TaskInfo, names: dict[str, Any], baselines: list[dict[str, Any]]) -> dict[str, Any]:
@@ -46,7 +38,7 @@ def summarise(progress: Progress, task: TaskInfo, names: dict[str, Any], baselin
         "incumbent_policy": progress.policy,
         "incumbent": describe_incumbent(best, progress.metric) if best else None,
         "baselines": baselines,
-        "versions": versions(),
+        "versions": provenance_now("")["versions"],
     }
 
 

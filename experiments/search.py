@@ -20,10 +20,11 @@ from experiments.loop import Loop, Told
 from experiments.plan import plan, plan_table
 from experiments.progress import Progress
 from experiments.records import EventLog, RunDirectory, run_path
-from experiments.report import print_report, summarise, versions
+from experiments.report import print_report, summarise
 from lcbench.errors import UserError
+from lcbench.header import provenance_now
 from lcbench.metric import metric_named
-from lcbench.rundir import pack, write_header
+from lcbench.rundir import HEADER, pack, write_header
 from pipeline.baselines import constant_baseline, linear_baseline
 from pipeline.sandbox import Failure, Limits, Sandbox, run_in_child, warm_up
 from pipeline.tasks import Task, task_name
@@ -73,7 +74,9 @@ def _run(
     for note in task.notes:
         console.print(note, highlight=False, soft_wrap=True)
     live = build.build_benchmark(config, task.info, space, ladder, directory.path)
-    write_header(directory.path, task=task.info, space=space, objective=live.metric.on("val"), provenance={"versions": versions()})
+    if not (directory.path / HEADER).exists():
+        provenance = provenance_now(licence="not stated")
+        write_header(directory.path, task=task.info, space=space, objective=live.metric.on("val"), provenance=provenance)
     history = list(directory.history(space))
     live.set_up(task)
     sandbox = Sandbox(live, Limits(config.trial.seconds, config.trial.memory_mb), clock.deadline)
@@ -81,7 +84,7 @@ def _run(
     progress.replay(history)
     title = f"{names['optimizer']} on {names['task']} ({names['space']} space, seed {config.seed})"
     log = EventLog(directory.path, clock, live.horizon)
-    log.note("session", versions=versions())
+    log.note("session", **provenance_now(licence="not stated"))
     with ThreadPoolExecutor(1) as background, display(progress, budget, title, console) as shown:
         baselines = background.submit(_baselines, task, clock)
         loop = Loop(
@@ -95,6 +98,7 @@ def _run(
         try:
             loop.run(history)
         finally:
+            sandbox.stop()
             loop.executor.close()
     log.close()
     pack(directory.path)

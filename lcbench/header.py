@@ -16,7 +16,7 @@ from ConfigSpace import ConfigurationSpace
 from lcbench.task import TaskInfo
 from lcbench.training import CurveTable
 
-_PACKAGES = ("lcbench-harness", "ConfigSpace", "h5py", "numpy", "scikit-learn", "torch")
+_PACKAGES = ("lcbench-harness", "torch", "numpy", "scikit-learn", "pandas", "ConfigSpace", "h5py", "openml", "hydra-core")
 
 
 def to_plain(table: CurveTable) -> dict[str, Any]:

@@ -78,7 +78,12 @@ def _context() -> ForkServerContext:
 
 
 def run_in_child(
-    function: Callable[..., Any], *args: object, limits: Limits, name: str = "worker", deadline: float = float("inf")
+    function: Callable[..., Any],
+    *args: object,
+    limits: Limits,
+    name: str = "worker",
+    deadline: float = float("inf"),
+    stop: Connection | None = None,
 ) -> Any | Failure:
     """Call a picklable function in a child and return its value, or a Failure; never raises for what the child does.
 
@@ -88,6 +93,7 @@ def run_in_child(
         limits: time and memory of this call.
         name: name of the child process.
         deadline: `time.monotonic()` at which the child is killed whatever its own limit says.
+        stop: a connection whose other end, when closed, kills the child at once.
     """
     context = _context()
     answers, answer = context.Pipe(duplex=False)
@@ -97,7 +103,7 @@ def run_in_child(
     answer.close()
     lifeline.close()
     try:
-        return _await(child, answers, limits.seconds, deadline)
+        return _await(child, (answers, stop), limits.seconds, deadline)
     finally:
         child.kill()
         child.join()
@@ -105,13 +111,14 @@ def run_in_child(
         held.close()
 
 
-def _await(child: Any, answers: Connection, seconds: float | None, deadline: float) -> Any | Failure:
+def _await(child: Any, ends: tuple[Connection, Connection | None], seconds: float | None, deadline: float) -> Any | Failure:
     """Two messages come from a child: that it has begun, which starts its time, and its answer."""
-    end, limit = deadline, "the end of the run's budget"
+    end, limit, (answers, stop) = deadline, "the end of the run's budget", ends
     try:
         for _ in range(2):
-            if not wait([answers], None if end == float("inf") else max(end - time.monotonic(), 0)):
-                return Failure(Status.TIMEOUT, f"killed at {limit}")
+            ready = wait([one for one in ends if one], None if end == float("inf") else max(end - time.monotonic(), 0))
+            if answers not in ready:
+                return Failure(Status.TIMEOUT, "killed because the run was stopped" if stop in ready else f"killed at {limit}")
             message = answers.recv()
             if seconds is not None and time.monotonic() + seconds < deadline:
                 end, limit = time.monotonic() + seconds, f"the time limit of {seconds:g} s"
@@ -169,6 +176,7 @@ class Sandbox:
     """What one evaluation may use."""
     deadline: float = float("inf")
     """`time.monotonic()` at which whatever is running is killed."""
+    _stop: tuple[Connection, Connection] = field(default_factory=lambda: multiprocessing.Pipe(duplex=False), repr=False)
     _slots: queue.SimpleQueue[int] = field(default_factory=queue.SimpleQueue, repr=False)
     _count: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -198,12 +206,17 @@ class Sandbox:
         slot = self._take_slot()
         start = time.perf_counter()
         try:
-            answer = run_in_child(_evaluate, self.benchmark, query, limits=self.limits, name=f"worker-{slot}", deadline=self.deadline)
+            name, stop = f"worker-{slot}", self._stop[0]
+            answer = run_in_child(_evaluate, self.benchmark, query, limits=self.limits, name=name, deadline=self.deadline, stop=stop)
         finally:
             self._slots.put(slot)
         if isinstance(answer, Failure):
             return Result.failure(query, answer.status, answer.error, seconds=time.perf_counter() - start)
         return answer
+
+    def stop(self) -> None:
+        """Kill whatever is running, now; the sandbox cannot be used afterwards."""
+        self._stop[1].close()
 
     def _take_slot(self) -> int:
         """A number that no other running child has; it names the child's journal."""

@@ -4,13 +4,17 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from lcbench.query import Status
-from pipeline.sandbox import Failure, Limits, run_in_child
+from lcbench.query import Query, Status
+from lcbench.space import sample
+from pipeline.sandbox import Failure, Limits, Sandbox, run_in_child
+from tests.fakes import MisbehavingBenchmark, sleep_for_ever
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -80,6 +84,16 @@ def test_the_deadline_of_the_run_ends_a_child_too():
 def test_allocating_without_end_is_a_memout(function):
     failure = run_in_child(function, limits=Limits(seconds=60, memory_mb=500))
     assert failure.status is Status.MEMOUT
+
+
+def test_stopping_kills_at_once_whatever_runs():
+    sandbox = Sandbox(MisbehavingBenchmark(acts={0: sleep_for_ever}), Limits())
+    query = Query(sample(sandbox.space, np.random.default_rng(0)), 5, 0)
+    threading.Timer(1.0, sandbox.stop).start()
+    start = time.monotonic()
+    result = sandbox.evaluate(query)
+    assert (result.status, result.error) == (Status.TIMEOUT, "killed because the run was stopped")
+    assert time.monotonic() - start < 10
 
 
 def test_an_exception_is_a_crash_with_its_traceback():
