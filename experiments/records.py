@@ -28,7 +28,7 @@ from lcbench.errors import UserError
 from lcbench.files import replacing
 from lcbench.journal import Journal, read_journal
 from lcbench.query import Origin, Query, Result, Status
-from lcbench.recording import end_record, trainings_from_journals
+from lcbench.recording import end_record, training_record, trainings_from_journals
 from lcbench.rundir import journals, verify
 from lcbench.space import plain
 
@@ -105,7 +105,13 @@ class RunDirectory:
                     f"{journal} is damaged at byte {first.offset} ({first.reason}); its other {len(contents.records)} records are readable "
                     f"and nothing was changed: `python -m lcbench repair {self.path}` keeps them and sets the damaged file aside"
                 )
-        return read_journal(path).records
+        events = read_journal(path).records
+        if [event.get("n") for event in events] != list(range(len(events))):
+            raise UserError(
+                f"{path} has lost records in a repair, so this run cannot be continued; its curves are whole and readable "
+                f"(python -m lcbench info {self.path}): start again with another `seed` or `runs`"
+            )
+        return events
 
     def _check_curves(self) -> None:
         problems = verify(self.path / "curves.h5") if (self.path / "curves.h5").exists() else []
@@ -116,16 +122,18 @@ class RunDirectory:
 class EventLog:
     """Writes every ask and tell to the record, and the end of every training to the curves."""
 
-    def __init__(self, directory: Path, clock: Clock, horizon: Callable[[Query], int]) -> None:
+    def __init__(self, directory: Path, clock: Clock, horizon: Callable[[Query], int], n_events: int = 0) -> None:
         self._clock = clock
         self._horizon = horizon
+        self._n = n_events  # every event has a number, so that a lost one is noticed
         self._events = Journal(directory / "events.journal")
         (directory / "journals").mkdir(exist_ok=True)
         self._ends = Journal(directory / "journals" / "main.journal")
 
     def note(self, kind: str, **values: object) -> None:
         """Record something that is neither an ask nor a tell, with the time."""
-        self._events.append({"kind": kind, "at": self._clock.elapsed, **values})
+        self._events.append({"n": self._n, "kind": kind, "at": self._clock.elapsed, **values})
+        self._n += 1
 
     def asked(self, query: Query) -> None:
         """Record an ask."""
@@ -137,8 +145,11 @@ class EventLog:
         query = result.query
         place = {"trial": query.trial, "epoch": query.epoch, "horizon": self._horizon(query)}
         outcome = {"status": str(result.status), "error": result.error}
+        if not result.ok:  # a child that died early has written nothing, but the trial is a row of the table all the same
+            about: dict[str, Any] = {"seed": query.seed, "configuration": plain(query.configuration), "origin": str(query.origin)}
+            self._ends.append(training_record(trial=query.trial, horizon=place["horizon"], **about, n_parameters=-1))
         self._ends.append(end_record(**place, status=result.status, error=result.error))
-        self.note("tell", **place, **outcome, loss=result.loss, seconds=result.seconds)
+        self.note("tell", **place, **outcome, loss=result.loss, seconds=result.seconds, **_last_entry(result.curve))
 
     def close(self) -> None:
         """Flush and close both files."""
@@ -200,5 +211,19 @@ def _query(event: Mapping[str, Any], space: ConfigurationSpace) -> Query:
     )
 
 
-def _result(event: Mapping[str, Any], query: Query, curve: LearningCurve) -> Result:
-    return Result(query, curve.prefix(query.epoch), event["loss"], event["seconds"], Status(event["status"]), event["error"])
+def _last_entry(curve: LearningCurve) -> dict[str, Any]:
+    """Where the curve of an answer ended, with the scores there: enough to report a run whose journals lost some bytes."""
+    if not len(curve):
+        return {"last_epoch": -1}
+    scores = {name: value for name, value in curve.at(curve.last_epoch).items() if name.startswith(("val_", "test_"))}
+    return {"last_epoch": curve.last_epoch, "curve_seconds": float(curve.seconds[-1]), "scores": scores}
+
+
+def _result(event: Mapping[str, Any], query: Query, recorded: LearningCurve) -> Result:
+    curve = recorded.prefix(event["last_epoch"])
+    if curve.last_epoch < event["last_epoch"]:  # entries of this curve were lost in a repair
+        untrained = [(0, 0.0, {})] if event["last_epoch"] else []
+        entries = [(int(epoch), float(curve.seconds[i]), curve.at(epoch)) for i, epoch in enumerate(curve.epochs)] or untrained
+        last = (event["last_epoch"], max(event["curve_seconds"], *(seconds for _, seconds, _ in entries), 0.0), event["scores"])
+        curve = LearningCurve.from_entries([*entries, last])
+    return Result(query, curve, event["loss"], event["seconds"], Status(event["status"]), event["error"])

@@ -83,7 +83,7 @@ def _run(
     progress = Progress(clock, ladder, live.metric, config.incumbent, directory.path)
     progress.replay(history)
     title = f"{names['optimizer']} on {names['task']} ({names['space']} space, seed {config.seed})"
-    log = EventLog(directory.path, clock, live.horizon)
+    log = EventLog(directory.path, clock, live.horizon, len(directory.events))
     log.note("session", **provenance_now(licence="not stated"))
     with ThreadPoolExecutor(1) as background, display(progress, budget, title, console) as shown:
         baselines = background.submit(_baselines, task, clock)

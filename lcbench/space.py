@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -119,12 +119,12 @@ def is_legal(point: NDArray[np.float64], space: ConfigurationSpace) -> bool:
     return True
 
 
-def plain(configuration: Configuration) -> dict[str, Any]:
+def plain(configuration: Configuration | Mapping[str, Any]) -> dict[str, Any]:
     """The active values as plain Python numbers, strings and booleans, in the space's order."""
     return {name: value.item() if isinstance(value, np.generic) else value for name, value in configuration.items()}
 
 
-def key(configuration: Configuration) -> str:
+def key(configuration: Configuration | Mapping[str, Any]) -> str:
     """Short name of a configuration: a hash of the canonical JSON of its active values, equal on every machine."""
     canonical = json.dumps(plain(configuration), sort_keys=True)
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]

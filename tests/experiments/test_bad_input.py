@@ -2,10 +2,15 @@
 
 import re
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
 import pytest
+
+from lcbench.rundir import read_run
+from tests.experiments.conftest import ROOT
 
 FAST = ("debug=fast", "budget.trials=2")
 
@@ -125,8 +130,21 @@ def test_a_damaged_journal_is_refused_whole_and_can_be_repaired(door, unfinished
     assert (unfinished / name).read_bytes() == damaged
 
 
+def test_after_a_repair_the_run_goes_on_or_says_why_not(door, unfinished):
+    repair = [sys.executable, "-m", "lcbench", "repair", str(unfinished)]
+    _damage(unfinished / "journals/worker-0.journal")
+    assert subprocess.run(repair, cwd=ROOT, check=False, capture_output=True).returncode == 0
+    assert door(*FAST).returncode == 0
+    (unfinished / "DONE").unlink()
+    _damage(unfinished / "events.journal")
+    assert subprocess.run(repair, cwd=ROOT, check=False, capture_output=True).returncode == 0
+    assert "has lost records in a repair, so this run cannot be continued; its curves are whole" in _refused(door(*FAST))
+    assert len(read_run(unfinished).trainings) == 2
+
+
 def test_damaged_curves_are_refused_and_kept(door, unfinished):
-    damaged = _damage(unfinished / "curves.h5")
+    damaged = (unfinished / "curves.h5").read_bytes()[:5000]
+    (unfinished / "curves.h5").write_bytes(damaged)
     text = _refused(door(*FAST))
     assert "curves.h5" in text
     assert f"python -m lcbench repair {unfinished}" in text

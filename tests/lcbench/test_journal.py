@@ -170,9 +170,9 @@ def test_repair_keeps_what_is_readable_and_the_original(tmp_path):
 
 def test_repair_leaves_a_healthy_journal_alone(tmp_path):
     path = write(tmp_path / "a.journal", RECORDS)
-    before = path.stat()
+    before = path.stat().st_ino, path.stat().st_mtime_ns, path.read_bytes()
     assert repair_journal(path) == Contents(RECORDS, [], False)
-    assert path.stat() == before
+    assert (path.stat().st_ino, path.stat().st_mtime_ns, path.read_bytes()) == before
     assert list(tmp_path.iterdir()) == [path]
 
 
