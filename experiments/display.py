@@ -79,11 +79,8 @@ class LiveDisplay:
         return grid
 
     def _rungs(self) -> RenderableType:
-        cells = [
-            f"{epoch} epochs: {done} done" + (f", {running} waiting or running" if running else "")
-            for epoch, done, running in self.progress.occupation()
-        ]
-        return Text("rungs     " + " │ ".join(cells), style="cyan")
+        cells = [f"{epoch}: {done}" + (f" + {open_} open" if open_ else "") for epoch, done, open_ in self.progress.occupation()]
+        return Text("epochs: results  " + " │ ".join(cells), style="cyan")
 
     def _incumbent(self) -> RenderableType:
         best = self.progress.best

@@ -64,7 +64,7 @@ class Progress:
         return Counter(f"{result.status}: {result.reason}" for result in self.results if not result.ok)
 
     def occupation(self) -> list[tuple[int, int, int]]:
-        """Per rung of the ladder: epochs, finished trials, running trials."""
+        """Per rung of the ladder: epochs, results, queries that wait or run."""
         done = Counter(result.query.epoch for result in self.results)
         running = Counter(query.epoch for query in list(self.open.values()))
         return [(epoch, done[epoch], running[epoch]) for epoch in self.ladder.epochs]

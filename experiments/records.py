@@ -50,11 +50,25 @@ class RunDirectory:
         self.path = path
         path.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(path / ".lock")
-        _check_config(path / "config.yaml", {k: v for k, v in config.items() if k not in NOT_IDENTITY}, extend=extend)
+        try:
+            _check_config(path / "config.yaml", {k: v for k, v in config.items() if k not in NOT_IDENTITY}, extend=extend)
+            self._check_curves()
+            self.events = self._read_events()
+        except UserError:
+            self.close()
+            raise
         if extend:
             (path / "DONE").unlink(missing_ok=True)
-        self._check_curves()
-        self.events = self._read_events()
+
+    def close(self) -> None:
+        """Let other processes in."""
+        self._lock.close()
+
+    def __enter__(self) -> RunDirectory:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
 
     @property
     def finished(self) -> bool:
@@ -222,7 +236,7 @@ def _last_entry(curve: LearningCurve) -> dict[str, Any]:
 def _result(event: Mapping[str, Any], query: Query, recorded: LearningCurve) -> Result:
     curve = recorded.prefix(event["last_epoch"])
     if curve.last_epoch < event["last_epoch"]:  # entries of this curve were lost in a repair
-        untrained = [(0, 0.0, {})] if event["last_epoch"] else []
+        untrained: list[tuple[int, float, dict[str, float]]] = [(0, 0.0, {})] if event["last_epoch"] else []
         entries = [(int(epoch), float(curve.seconds[i]), curve.at(epoch)) for i, epoch in enumerate(curve.epochs)] or untrained
         last = (event["last_epoch"], max(event["curve_seconds"], *(seconds for _, seconds, _ in entries), 0.0), event["scores"])
         curve = LearningCurve.from_entries([*entries, last])

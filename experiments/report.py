@@ -76,8 +76,10 @@ def _best_table(results: Sequence[Result], metric: Metric) -> Table:
     """One column per configuration, because seven hyperparameters side by side fit no terminal."""
     table = Table(title="best configurations (highest epoch first)", title_justify="left")
     ranked = sorted((r for r in results if r.ok), key=lambda result: (-result.query.epoch, result.loss))
-    best = list({result.query.trial: result for result in reversed(ranked)}.values())[::-1][:BEST]
-    best.sort(key=ranked.index)
+    by_trial: dict[int, Result] = {}
+    for result in ranked:
+        by_trial.setdefault(result.query.trial, result)
+    best = list(by_trial.values())[:BEST]
     table.add_column("trial")
     for result in best:
         table.add_column(str(result.query.trial), justify="right")

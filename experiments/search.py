@@ -48,12 +48,12 @@ def search(config: DictConfig, console: Console) -> dict[str, Any]:
         "optimizer": config.optimizer.name,
     }
     path = run_path(Path(config.runs), names, config.seed)
-    directory = RunDirectory(path, _plain(config), extend=config.extend)
-    if directory.finished:
-        console.print(f"this run is finished; delete {path} to make it again", highlight=False, soft_wrap=True)
-        return _report(config, directory, console)
-    clock = Clock(None if budget.seconds is None else budget.seconds - min(REPORT_SECONDS, budget.seconds / 20), directory.seconds, start)
-    return _run(config, directory, budget, clock, names, console)
+    with RunDirectory(path, _plain(config), extend=config.extend) as directory:
+        if directory.finished:
+            console.print(f"this run is finished; delete {path} to make it again", highlight=False, soft_wrap=True)
+            return _report(config, directory, console)
+        limit = None if budget.seconds is None else budget.seconds - min(REPORT_SECONDS, budget.seconds / 20)
+        return _run(config, directory, budget, Clock(limit, directory.seconds, start), names, console)
 
 
 def check(config: DictConfig) -> Budget:

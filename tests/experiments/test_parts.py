@@ -1,0 +1,123 @@
+"""Small parts of the harness: costs, incumbents, plans, sentences, sparklines."""
+
+import time
+
+import numpy as np
+import pytest
+
+from experiments.config import Budget, BudgetConfig
+from experiments.cost import Account, Clock
+from experiments.display import clock_text, sparkline
+from experiments.incumbent import check_policy, incumbent
+from experiments.plan import plan
+from experiments.report import _best_table
+from lcbench.curve import LearningCurve
+from lcbench.errors import UserError
+from lcbench.metric import METRICS
+from lcbench.query import Query, Result, Status
+from lcbench.space import lcbench_space, sample
+from optimizers.hyperband import Hyperband
+from optimizers.random_search import RandomSearch
+from optimizers.rungs import ladder
+
+SPACE = lcbench_space()
+CONFIGURATION = sample(SPACE, np.random.default_rng(0))
+
+
+def _query(trial, epoch):
+    return Query(CONFIGURATION, epoch, trial)
+
+
+def _result(trial, epoch, loss):
+    return Result(_query(trial, epoch), LearningCurve.empty(), loss, 1.0)
+
+
+def test_a_continued_trial_costs_only_its_new_epochs():
+    account = Account(Budget(epochs=100), continues=True)
+    account.commit(_query(0, 6))
+    assert account.cost(_query(0, 25)) == 19
+    account.commit(_query(0, 25))
+    assert account.epochs == 25
+    assert account.admits(_query(1, 75))
+    assert not account.admits(_query(1, 76))
+
+
+def test_a_repeated_trial_costs_all_its_epochs():
+    account = Account(Budget(epochs=100), continues=False)
+    account.commit(_query(0, 6))
+    assert account.cost(_query(0, 25)) == 25
+
+
+def test_the_clock_counts_earlier_sessions():
+    clock = Clock(limit=10.0, spent=9.9)
+    assert not clock.over
+    assert clock.deadline - time.monotonic() == pytest.approx(0.1, abs=0.05)
+    assert Clock(limit=10.0, spent=10.5).over
+    assert not Clock(limit=None, spent=1e9).over
+
+
+def test_without_any_budget_a_run_takes_a_minute():
+    assert Budget.of(BudgetConfig()) == Budget(seconds=60)
+    assert Budget.of(BudgetConfig(trials=3)) == Budget(trials=3)
+
+
+def test_incumbent_policies_differ_where_they_should():
+    results = [_result(0, 6, 0.1), _result(1, 12, 0.3), _result(2, 12, 0.2), Result.failure(_query(3, 50), Status.CRASHED, "x")]
+    assert incumbent(results, "any", 50).query.trial == 0
+    assert incumbent(results, "highest_seen", 50).query.trial == 2
+    assert incumbent(results, "max_budget", 50) is None
+    assert incumbent([*results, _result(4, 50, 0.9)], "max_budget", 50).query.trial == 4
+    assert incumbent([_result(0, 6, 0.5), _result(1, 6, 0.5)], "any", 50).query.trial == 0
+
+
+def test_an_unknown_policy_is_refused():
+    with pytest.raises(UserError, match="`incumbent` is 'last', but must be one of max_budget, highest_seen, any"):
+        check_policy("last")
+
+
+def _hyperband(levels):
+    return Hyperband(SPACE, levels, np.random.default_rng(0))
+
+
+def test_a_plan_is_one_round_with_exact_costs():
+    levels = ladder(50, 1, 3)
+    rungs = plan(_hyperband(levels), Budget(seconds=9), levels, continues=False)
+    assert [(rung.bracket, rung.epoch, rung.trials) for rung in rungs][:4] == [(0, 1, 27), (0, 5, 9), (0, 16, 3), (0, 50, 1)]
+    assert sum(rung.epochs for rung in rungs) == sum(rung.epochs_from_scratch for rung in rungs)
+    assert sum(rung.epochs for rung in rungs) == 27 + 45 + 48 + 50 + 45 + 48 + 50 + 96 + 100 + 200
+
+
+def test_a_plan_obeys_a_budget_of_epochs():
+    levels = ladder(50, 6, 2)
+    rungs = plan(_hyperband(levels), Budget(epochs=60), levels, continues=True)
+    assert sum(rung.epochs for rung in rungs) == 60
+
+
+def test_a_plan_of_random_search_counts_its_trials():
+    levels = ladder(50, 6, 2)
+    rungs = plan(RandomSearch(SPACE, levels, np.random.default_rng(0)), Budget(trials=7), levels, continues=True)
+    assert sum(rung.epochs for rung in rungs) == 350
+
+
+def test_the_best_table_has_every_trial_once_at_its_highest_epoch_best_first():
+    def scored(trial, epoch, loss):
+        curve = LearningCurve.from_entries([(0, 0.0, {}), (epoch, 1.0, {"val_accuracy": 1 - loss, "test_accuracy": 0.5})])
+        return Result(_query(trial, epoch), curve, loss, 1.0)
+
+    results = [scored(0, 6, 0.3), scored(1, 6, 0.1), scored(2, 6, 0.2), scored(0, 12, 0.25), scored(1, 12, 0.4), scored(3, 6, 0.05)]
+    table = _best_table(results, METRICS["accuracy"])
+    assert [column.header for column in table.columns] == ["trial", "0", "1", "3", "2"]
+    assert list(table.columns[1].cells)[:3] == ["0.7500", "0.5000", "12"]
+
+
+def test_sparkline_draws_the_whole_range_and_shortens_long_curves():
+    assert sparkline([0.0, 1.0]) == "▁█"
+    assert sparkline([2.0, 2.0, 2.0]) == "▁▁▁"
+    assert sparkline([0.0, float("nan"), 1.0]) == "▁ █"
+    assert sparkline([]) == ""
+    assert len(sparkline(list(np.linspace(0, 1, 500)))) == 40
+
+
+def test_clock_text():
+    assert clock_text(59.9) == "0:59"
+    assert clock_text(3661) == "61:01"
