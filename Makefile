@@ -1,7 +1,7 @@
 # One task file: people, hooks and CI call the same targets.
 PYTHON ?= python
 .DEFAULT_GOAL := help
-.PHONY: help check test test-all perf figures format
+.PHONY: help check test test-all perf figures format docs
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -24,6 +24,9 @@ test-all: ## every test, the slow ones included
 perf: ## measure overhead, start-up and journal speed on this machine
 	$(PYTHON) tests/perf/overhead.py
 	$(PYTHON) tests/perf/speed.py
+
+docs: ## the reference of every public name, from the docstrings, in build/docs (extra: docs)
+	$(PYTHON) -m pdoc -o build/docs lcbench optimizers pipeline experiments
 
 figures: ## (none yet)
 	@echo "no figures yet"

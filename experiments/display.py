@@ -12,9 +12,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from experiments.config import Budget
 from experiments.cost import Clock
-from experiments.progress import Progress, sum_epochs
+from experiments.progress import Progress
 from lcbench.query import Query, Result
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -46,21 +45,22 @@ def clock_text(seconds: float) -> str:
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
-def left_text(progress: Progress, budget: Budget) -> str:
-    """How much of the budget is left, by the clock or estimated from the pace so far."""
+def left_text(progress: Progress) -> str:
+    """How much time is left: by the clock, or from the epochs that the plan of the run still holds."""
     clock = progress.clock
     if clock.limit is not None:
         return f"{clock_text(max(clock.limit - clock.elapsed, 0))} left"
-    trials = {result.query.trial for result in progress.results}
-    share = len(trials) / budget.trials if budget.trials else sum_epochs(progress) / (budget.epochs or 1)
-    return f"about {clock_text(clock.elapsed * (1 - share) / share)} left" if 0 < share <= 1 else "time left unknown yet"
+    done = progress.epochs_trained
+    if not done or not progress.planned:
+        return "time left unknown yet"
+    return f"about {clock_text(clock.elapsed * max(progress.planned / done - 1, 0))} left"
 
 
 class LiveDisplay:
     """The picture in a terminal, redrawn twice a second."""
 
-    def __init__(self, progress: Progress, budget: Budget, title: str) -> None:
-        self.progress, self.budget, self.title = progress, budget, title
+    def __init__(self, progress: Progress, title: str) -> None:
+        self.progress, self.title = progress, title
 
     def __rich__(self) -> RenderableType:
         self.progress.poll()
@@ -74,7 +74,7 @@ class LiveDisplay:
         clock, grid = self.progress.clock, Table.grid(padding=(0, 2))
         counts = " · ".join(f"{n} {status}" for status, n in self.progress.statuses.items()) or "no result yet"
         bar = ProgressBar(total=clock.limit or 1, completed=clock.elapsed if clock.limit else 0, width=30)
-        texts = (clock_text(clock.elapsed), left_text(self.progress, self.budget), counts, f"{self.progress.epochs} epochs recorded")
+        texts = (clock_text(clock.elapsed), left_text(self.progress), counts, f"{self.progress.epochs} epochs recorded")
         grid.add_row(*((bar,) if clock.limit else ()), *texts)
         return grid
 
@@ -98,8 +98,8 @@ class LiveDisplay:
 class PlainDisplay:
     """One line per improvement, and now and then one about the state."""
 
-    def __init__(self, progress: Progress, budget: Budget, console: Console) -> None:
-        self.progress, self.budget, self.console = progress, budget, console
+    def __init__(self, progress: Progress, console: Console) -> None:
+        self.progress, self.console = progress, console
         self._best: Result | None = None
         self._last = Clock(None)
 
@@ -113,9 +113,7 @@ class PlainDisplay:
         if result.ok and not improved and self._last.elapsed < PLAIN_SECONDS:
             return
         self._last, self._best = Clock(None), best
-        state = (
-            f"{clock_text(self.progress.clock.elapsed)} gone, {left_text(self.progress, self.budget)}, {len(self.progress.results)} results"
-        )
+        state = f"{clock_text(self.progress.clock.elapsed)} gone, {left_text(self.progress)}, {len(self.progress.results)} results"
         news = f"incumbent {describe(self.progress, best)}" if improved and best else ""
         if not result.ok:
             news = f"trial {result.query.trial} {result.status}: {result.reason}"
@@ -133,12 +131,12 @@ def curve_text(progress: Progress, result: Result) -> str:
 
 
 @contextmanager
-def display(progress: Progress, budget: Budget, title: str, console: Console) -> Iterator[LiveDisplay | PlainDisplay]:
+def display(progress: Progress, title: str, console: Console) -> Iterator[LiveDisplay | PlainDisplay]:
     """Show a run while the block runs, as fits the console; yields an observer for the loop."""
     if not console.is_terminal:
         console.print(title, highlight=False, soft_wrap=True)
-        yield PlainDisplay(progress, budget, console)
+        yield PlainDisplay(progress, console)
         return
-    shown = LiveDisplay(progress, budget, title)
+    shown = LiveDisplay(progress, title)
     with Live(shown, console=console, refresh_per_second=2, transient=True):
         yield shown

@@ -51,6 +51,14 @@ def plan(optimizer: Optimizer, budget: Budget, ladder: Ladder, *, continues: boo
     return [rungs[name] for name in sorted(rungs)]
 
 
+def planned_epochs(optimizer: Optimizer, budget: Budget, ladder: Ladder, *, continues: bool) -> int | None:
+    """Epochs that a run under `budget` is going to train; None if the clock decides, or the plan does not see its end."""
+    if budget.by_clock:
+        return None
+    rungs = plan(optimizer, budget, ladder, continues=continues)
+    return sum(rung.epochs for rung in rungs) if sum(rung.trials for rung in rungs) < MAX_QUERIES else None
+
+
 def _made_up(query: Query) -> Result:
     curve = LearningCurve.from_entries([(0, 0.0, {}), (query.epoch, 0.0, {})])
     return Result(query, curve, float(query.trial), 0.0)

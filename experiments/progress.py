@@ -27,8 +27,12 @@ class Progress:
     directory: Path
     results: list[Result] = field(default_factory=list)
     open: dict[tuple[int, int], Query] = field(default_factory=dict)
+    continues: bool = True
+    """True if a trial continues from its last epoch, False if every rung trains it again."""
+    planned: int | None = None
+    """Epochs that the whole run is going to train, None if the clock decides."""
     epochs: int = 0
-    """Epochs recorded in this session, those of running trials included."""
+    """Epochs in the journals, those of running trials included."""
     _tails: dict[Path, Tail] = field(default_factory=dict)
 
     def asked(self, query: Query) -> None:
@@ -63,6 +67,15 @@ class Progress:
         """Number of failures by reason (last line of the error)."""
         return Counter(f"{result.status}: {result.reason}" for result in self.results if not result.ok)
 
+    @property
+    def epochs_trained(self) -> int:
+        """Epochs behind the results: the highest of every trial, or the sum where every rung was trained again."""
+        reached: dict[int, int] = {}
+        for result in self.results:
+            trial, last = result.query.trial, max(result.curve.last_epoch, 0)
+            reached[trial] = max(last, reached.get(trial, 0)) if self.continues else last + reached.get(trial, 0)
+        return sum(reached.values())
+
     def occupation(self) -> list[tuple[int, int, int]]:
         """Per rung of the ladder: epochs, results, queries that wait or run."""
         done = Counter(result.query.epoch for result in self.results)
@@ -78,11 +91,3 @@ class Progress:
         for path in (self.directory / "journals").glob("worker-*.journal"):
             tail = self._tails.setdefault(path, Tail(path))
             self.epochs += sum(record["kind"] == "epoch" for record in tail.poll())
-
-
-def sum_epochs(progress: Progress) -> int:
-    """Epochs behind the results: the highest of every trial."""
-    reached: dict[int, int] = {}
-    for result in progress.results:
-        reached[result.query.trial] = max(result.query.epoch, reached.get(result.query.trial, 0))
-    return sum(reached.values())

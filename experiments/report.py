@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from experiments.progress import Progress, sum_epochs
+from experiments.progress import Progress
 from lcbench.header import provenance_now
 from lcbench.metric import Metric
 from lcbench.query import Result, Status
@@ -33,7 +33,7 @@ def summarise(progress: Progress, task: TaskInfo, names: dict[str, Any], baselin
         "n_trials": len({result.query.trial for result in results}),
         "n_results": len(results),
         "n_failed": {str(status): failed[status] for status in Status if status is not Status.SUCCESS},
-        "epochs_trained": sum_epochs(progress),
+        "epochs_trained": progress.epochs_trained,
         "seconds_trained": sum(result.seconds for result in results),
         "incumbent_policy": progress.policy,
         "incumbent": describe_incumbent(best, progress.metric) if best else None,

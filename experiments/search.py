@@ -16,8 +16,8 @@ from experiments.config import Budget
 from experiments.cost import Account, Clock
 from experiments.display import display
 from experiments.incumbent import check_policy
-from experiments.loop import Loop, Told
-from experiments.plan import plan, plan_table
+from experiments.loop import Asked, Loop, Observer, Told
+from experiments.plan import plan, plan_table, planned_epochs
 from experiments.progress import Progress
 from experiments.records import EventLog, RunDirectory, run_path
 from experiments.report import print_report, summarise
@@ -26,6 +26,7 @@ from lcbench.header import provenance_now
 from lcbench.metric import metric_named
 from lcbench.rundir import HEADER, pack, write_header
 from pipeline.baselines import constant_baseline, linear_baseline
+from pipeline.live import LiveBenchmark
 from pipeline.sandbox import Failure, Limits, Sandbox, run_in_child, warm_up
 from pipeline.tasks import Task, task_name
 
@@ -69,44 +70,59 @@ def check(config: DictConfig) -> Budget:
 def _run(
     config: DictConfig, directory: RunDirectory, budget: Budget, clock: Clock, names: dict[str, str], console: Console
 ) -> dict[str, Any]:
+    """Load, search, pack, summarise."""
     warm_up()  # the fork server loads torch while the task is loaded here
-    task, space, ladder = build.build_task(config), build.build_space(config), build.build_ladder(config)
+    task = build.build_task(config)
     for note in task.notes:
         console.print(note, highlight=False, soft_wrap=True)
+    space, ladder = build.build_space(config), build.build_ladder(config)
     live = build.build_benchmark(config, task.info, space, ladder, directory.path)
-    if not (directory.path / HEADER).exists():
-        provenance = provenance_now(licence="not stated")
-        write_header(directory.path, task=task.info, space=space, objective=live.metric.on("val"), provenance=provenance)
+    _write_header(directory, live)
     history = list(directory.history(space))
     live.set_up(task)
-    sandbox = Sandbox(live, Limits(config.trial.seconds, config.trial.memory_mb), clock.deadline)
-    progress = Progress(clock, ladder, live.metric, config.incumbent, directory.path)
+    planned = planned_epochs(build.build_optimizer(config, space, ladder), budget, ladder, continues=live.continue_trials)
+    progress = Progress(clock, ladder, live.metric, config.incumbent, directory.path, continues=live.continue_trials, planned=planned)
     progress.replay(history)
     title = f"{names['optimizer']} on {names['task']} ({names['space']} space, seed {config.seed})"
-    log = EventLog(directory.path, clock, live.horizon, len(directory.events))
-    log.note("session", **provenance_now(licence="not stated"))
-    with ThreadPoolExecutor(1) as background, display(progress, budget, title, console) as shown:
+    with ThreadPoolExecutor(1) as background, display(progress, title, console) as shown:
         baselines = background.submit(_baselines, task, clock)
-        loop = Loop(
-            build.build_optimizer(config, space, ladder),
-            build.build_executor(config, sandbox),
-            Account(budget, live.continue_trials),
-            clock,
-            (log, progress, shown),
-            in_order=not budget.by_clock,
-        )
-        try:
-            loop.run(history)
-        finally:
-            sandbox.stop()
-            loop.executor.close()
-    log.close()
+        _loop(config, directory, live, Account(budget, live.continue_trials), clock, (progress, shown), history)
     pack(directory.path)
     summary = summarise(progress, task.info, {**names, "seed": config.seed}, baselines.result())
     directory.finish(summary)
     live.tear_down()
     print_report(summary, progress.results, live.metric, console, directory.path)
     return summary
+
+
+def _write_header(directory: RunDirectory, live: LiveBenchmark) -> None:
+    """Say what the curves are curves of, once: a run that goes on keeps its date."""
+    if not (directory.path / HEADER).exists():
+        provenance = provenance_now(licence="not stated")
+        write_header(directory.path, task=live.task, space=live.space, objective=live.metric.on("val"), provenance=provenance)
+
+
+def _loop(
+    config: DictConfig,
+    directory: RunDirectory,
+    live: LiveBenchmark,
+    account: Account,
+    clock: Clock,
+    observers: tuple[Observer, ...],
+    history: list[Asked | Told],
+) -> None:
+    """Search until the budget ends; every ask and tell is recorded before anybody else hears of it."""
+    sandbox = Sandbox(live, Limits(config.trial.seconds, config.trial.memory_mb), clock.deadline)
+    executor = build.build_executor(config, sandbox)
+    optimizer = build.build_optimizer(config, live.space, build.build_ladder(config))
+    log = EventLog(directory.path, clock, live.horizon, len(directory.events))
+    log.note("session", **provenance_now(licence="not stated"))
+    try:
+        Loop(optimizer, executor, account, clock, (log, *observers), in_order=not account.budget.by_clock).run(history)
+    finally:
+        sandbox.stop()
+        executor.close()
+        log.close()
 
 
 def _baselines(task: Task, clock: Clock) -> list[dict[str, Any]]:

@@ -1,9 +1,9 @@
 """Floor 0, what is measured: the vocabulary of the project, the curve database, the cheap benchmarks."""
 
-from lcbench.benchmark import CurveBenchmark
-from lcbench.curve import LearningCurve
-from lcbench.metric import Metric
-from lcbench.query import Query, Result, Status
-from lcbench.task import TaskInfo
-
-__all__ = ["CurveBenchmark", "LearningCurve", "Metric", "Query", "Result", "Status", "TaskInfo"]
+from lcbench.benchmark import CurveBenchmark as CurveBenchmark
+from lcbench.curve import LearningCurve as LearningCurve
+from lcbench.metric import Metric as Metric
+from lcbench.query import Query as Query
+from lcbench.query import Result as Result
+from lcbench.query import Status as Status
+from lcbench.task import TaskInfo as TaskInfo
