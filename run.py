@@ -18,7 +18,7 @@ def main(config: DictConfig) -> None:
 
     from experiments.search import search
 
-    door.job(lambda: search(config, Console()), name=HydraConfig.get().job.override_dirname)
+    door.job(lambda start: search(config, Console(markup=False), start), name=HydraConfig.get().job.override_dirname)
 
 
 if __name__ == "__main__":

@@ -87,8 +87,8 @@ class Budget:
     def __post_init__(self) -> None:
         for name in ("seconds", "trials", "epochs"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise UserError(f"`budget.{name}` is {value}, but must be positive, or null for no limit of this kind")
+            if value is not None and not 0 < value < float("inf"):
+                raise UserError(f"`budget.{name}` is {value}, but must be positive and finite, or null for no limit of this kind")
 
     @classmethod
     def of(cls, config: BudgetConfig) -> Budget:

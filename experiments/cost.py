@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from experiments.config import Budget
 from lcbench.query import Query
@@ -44,13 +46,15 @@ class Account:
     """The budget of the run."""
     continues: bool
     """True if a trial continues from its last epoch, False if it is trained again from scratch."""
+    extra_epochs: int = 0
+    """Epochs that every training goes beyond its query (`benchmark.published_defects`)."""
     epochs: int = 0
     """Epochs committed."""
     _reached: dict[int, int] = field(default_factory=dict)
 
     def cost(self, query: Query) -> int:
         """Epochs that answering `query` trains."""
-        return query.epoch - (self._reached.get(query.trial, 0) if self.continues else 0)
+        return query.epoch + self.extra_epochs - (self._reached.get(query.trial, 0) if self.continues else 0)
 
     def admits(self, query: Query) -> bool:
         """True if trials and epochs left allow `query`."""
@@ -61,4 +65,13 @@ class Account:
     def commit(self, query: Query) -> None:
         """Charge an admitted query."""
         self.epochs += self.cost(query)
-        self._reached[query.trial] = max(query.epoch, self._reached.get(query.trial, 0))
+        self._reached[query.trial] = max(query.epoch + self.extra_epochs, self._reached.get(query.trial, 0))
+
+
+def process_age() -> float:
+    """Seconds since this process was started, interpreter and imports included; 0 where the system does not tell (macOS)."""
+    stat = Path("/proc/self/stat")
+    if not stat.exists():
+        return 0.0
+    ticks = int(stat.read_text().rpartition(")")[2].split()[19])  # field 22: start in clock ticks since boot
+    return max(time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK"), 0.0)

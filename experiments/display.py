@@ -68,7 +68,7 @@ class LiveDisplay:
         if self.progress.failures:
             reasons = " · ".join(f"{n} × {reason}" for reason, n in self.progress.failures.most_common(3))
             rows.append(Text(f"failures  {reasons}", style="red"))
-        return Panel(Group(*rows), title=self.title, title_align="left")
+        return Panel(Group(*rows), title=Text(self.title), title_align="left")
 
     def _header(self) -> RenderableType:
         clock, grid = self.progress.clock, Table.grid(padding=(0, 2))
@@ -88,7 +88,7 @@ class LiveDisplay:
             return Text("incumbent none yet", style="dim")
         return Text(f"incumbent {describe(self.progress, best)}  {curve_text(self.progress, best)}", style="bold green")
 
-    def asked(self, query: Query) -> None:
+    def asked(self, query: Query, *, admitted: bool) -> None:
         """Nothing to print: the picture is redrawn by time."""
 
     def told(self, result: Result) -> None:
@@ -103,7 +103,7 @@ class PlainDisplay:
         self._best: Result | None = None
         self._last = Clock(None)
 
-    def asked(self, query: Query) -> None:
+    def asked(self, query: Query, *, admitted: bool) -> None:
         """Proposals are not worth a line."""
 
     def told(self, result: Result) -> None:

@@ -6,6 +6,7 @@ import difflib
 import os
 import re
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
+from experiments.cost import process_age
 from lcbench.errors import UserError
 
 CONF = Path(__file__).parent / "conf"
@@ -26,16 +28,20 @@ class Door:
 
     def __init__(self) -> None:
         self.failures: list[str] = []
+        self._start: float | None = time.monotonic() - process_age()  # the first job began with its process
         self.bug = False
 
-    def job(self, work: Callable[[], object], name: str) -> None:
-        """Do one job; what fails is said at once and does not stop a sweep."""
+    def job(self, work: Callable[[float], object], name: str) -> None:
+        """Do one job, called with the `time.monotonic()` of its start; what fails is said at once and does not stop a sweep."""
+        start, self._start = self._start or time.monotonic(), None
         try:
-            work()
+            work(start)
         except UserError as error:
             self._fail(name, str(error))
         except OmegaConfBaseException as error:
             self._fail(name, sentence(error))
+        except OSError as error:  # no permission, no space, no such place: the folder is the user's, so is the sentence
+            self._fail(name, f"{error.filename}: {error.strerror}" if error.filename else str(error))
         except Exception as error:  # noqa: BLE001 (the other jobs of a sweep go on; the exit code remembers)
             traceback.print_exc()
             self.bug = True
@@ -87,7 +93,7 @@ def sentence(error: Exception) -> str:
 
 def _nearest(word: str, options: list[str]) -> str:
     near = difflib.get_close_matches(word, options, n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    return f"; did you mean {near[0]!r}?" if near and near[0] != word else ""
 
 
 def _keys() -> list[str]:

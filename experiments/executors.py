@@ -60,7 +60,7 @@ class Local:
     def __init__(self, benchmark: CurveBenchmark, *, workers: int | None = None) -> None:
         if workers is not None and workers < 1:
             raise UserError(f"`executor.workers` is {workers}, but must be at least 1, or null for one per core")
-        self.slots = workers or _cores()
+        self.slots = workers or cores()
         self._benchmark = benchmark
         self._pool = ThreadPoolExecutor(self.slots, "worker")
         self._done: queue.SimpleQueue[Future[Result]] = queue.SimpleQueue()
@@ -78,6 +78,6 @@ class Local:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _cores() -> int:
+def cores() -> int:
     """Cores that this process may use (macOS knows only how many there are)."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

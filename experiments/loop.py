@@ -21,8 +21,8 @@ from optimizers.optimizer import Optimizer
 class Observer(Protocol):
     """Whoever wants to know what happens: the record, the display."""
 
-    def asked(self, query: Query) -> None:
-        """An optimizer proposed `query`."""
+    def asked(self, query: Query, *, admitted: bool) -> None:
+        """An optimizer proposed `query`; where the budget does not admit it, it is never evaluated."""
         ...
 
     def told(self, result: Result) -> None:
@@ -36,6 +36,8 @@ class Asked:
 
     query: Query
     """What the optimizer proposed."""
+    admitted: bool = True
+    """False if the budget did not allow it."""
 
 
 @dataclass(frozen=True)
@@ -88,9 +90,10 @@ class Loop:
         depth = self.executor.slots * (2 if self.in_order and self.executor.slots > 1 else 1)
         while len(self._open) < depth and not self._held and not self.clock.over:
             query = self.optimizer.ask()
+            admitted = self._admit(query)
             for observer in self.observers:
-                observer.asked(query)
-            if self._admit(query):
+                observer.asked(query, admitted=admitted)
+            if admitted:
                 self.executor.submit(query)
 
     def _admit(self, query: Query) -> bool:

@@ -31,13 +31,14 @@ class PlannedRung:
     """Epochs if every trial were trained again from the start."""
 
 
-def plan(optimizer: Optimizer, budget: Budget, ladder: Ladder, *, continues: bool) -> list[PlannedRung]:
+def plan(optimizer: Optimizer, account: Account, ladder: Ladder) -> list[PlannedRung]:
     """Run the optimizer on made-up losses and count: schedules of the Hyperband family do not depend on the losses.
 
-    Without a budget in trials or epochs, one round of brackets is planned: as many as the ladder has rungs.
+    Without a budget in trials or epochs, one round of brackets is planned: as many as the ladder has rungs. The plan is that of
+    one worker; several ask ahead, and may spend the last epochs of a budget elsewhere.
     """
-    account, rungs = Account(budget, continues), dict[tuple[int, int], PlannedRung]()
-    bounded = budget.trials is not None or budget.epochs is not None
+    rungs = dict[tuple[int, int], PlannedRung]()
+    bounded = _bounded(account.budget)
     for _ in range(MAX_QUERIES):
         query = optimizer.ask()
         if not account.admits(query) or (not bounded and query.bracket >= len(ladder.epochs)):
@@ -45,18 +46,26 @@ def plan(optimizer: Optimizer, budget: Budget, ladder: Ladder, *, continues: boo
         rung = rungs.setdefault((query.bracket, query.rung), PlannedRung(query.bracket, query.rung, query.epoch, 0, 0, 0))
         rung.trials += 1
         rung.epochs += account.cost(query)
-        rung.epochs_from_scratch += query.epoch
+        rung.epochs_from_scratch += query.epoch + account.extra_epochs
         account.commit(query)
         optimizer.tell(_made_up(query))
     return [rungs[name] for name in sorted(rungs)]
 
 
-def planned_epochs(optimizer: Optimizer, budget: Budget, ladder: Ladder, *, continues: bool) -> int | None:
-    """Epochs that a run under `budget` is going to train; None if the clock decides, or the plan does not see its end."""
-    if budget.by_clock:
+def planned_epochs(optimizer: Optimizer, account: Account, ladder: Ladder) -> int | None:
+    """Epochs that a run is going to train; None if the clock decides, or the plan does not see its end."""
+    if account.budget.by_clock:
         return None
-    rungs = plan(optimizer, budget, ladder, continues=continues)
-    return sum(rung.epochs for rung in rungs) if sum(rung.trials for rung in rungs) < MAX_QUERIES else None
+    rungs = plan(optimizer, account, ladder)
+    return None if _cut(rungs) else sum(rung.epochs for rung in rungs)
+
+
+def _bounded(budget: Budget) -> bool:
+    return budget.trials is not None or budget.epochs is not None
+
+
+def _cut(rungs: list[PlannedRung]) -> bool:
+    return sum(rung.trials for rung in rungs) >= MAX_QUERIES
 
 
 def _made_up(query: Query) -> Result:
@@ -76,7 +85,9 @@ def plan_table(rungs: list[PlannedRung], ladder: Ladder, budget: Budget) -> Tabl
         table.add_row(*map(str, cells), end_section=rung is rungs[-1] or rungs[rungs.index(rung) + 1].bracket != rung.bracket)
     new = sum(rung.trials for rung in rungs if rung.rung == 0)
     table.caption = f"{new} new trials, {total} epochs trained, {sum(r.epochs_from_scratch for r in rungs)} from scratch"
-    if budget.trials is None and budget.epochs is None:
+    if _cut(rungs):
+        table.caption += f"; the plan stops here after {MAX_QUERIES} evaluations, the run goes on"
+    elif not _bounded(budget):
         table.caption += f" in one round; rounds repeat until {budget.seconds:g} seconds are over"
     table.caption_justify = "left"
     return table

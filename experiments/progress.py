@@ -35,9 +35,10 @@ class Progress:
     """Epochs in the journals, those of running trials included."""
     _tails: dict[Path, Tail] = field(default_factory=dict)
 
-    def asked(self, query: Query) -> None:
-        """Note a proposed query."""
-        self.open[query.trial, query.epoch] = query
+    def asked(self, query: Query, *, admitted: bool) -> None:
+        """Note a query that is going to be evaluated."""
+        if admitted:
+            self.open[query.trial, query.epoch] = query
 
     def told(self, result: Result) -> None:
         """Note a result."""
@@ -48,7 +49,7 @@ class Progress:
         """Take over what earlier sessions of the run found and left open."""
         for event in history:
             if isinstance(event, Asked):
-                self.asked(event.query)
+                self.asked(event.query, admitted=event.admitted)
             else:
                 self.told(event.result)
 

@@ -35,7 +35,7 @@ from lcbench.space import plain
 NOT_IDENTITY = ("runs", "openml", "plan", "extend", "debug")
 """Keys that say how or where a run is made, and not which run it is."""
 EXTENDABLE = ("budget.seconds", "budget.trials", "budget.epochs")
-"""Keys that may change with extend=true."""
+"""Keys that may grow with extend=true."""
 
 
 class RunDirectory:
@@ -77,13 +77,33 @@ class RunDirectory:
 
     @property
     def summary(self) -> dict[str, Any]:
-        """The outcome of a finished run."""
-        return json.loads((self.path / "summary.json").read_text())
+        """The outcome of a finished run.
+
+        Raises:
+            UserError: if it is damaged.
+        """
+        try:
+            return json.loads((self.path / "summary.json").read_text())
+        except (OSError, ValueError) as error:
+            remedy = f"delete {self.path / 'DONE'} and give the same command: it is made anew from the record"
+            raise UserError(f"{self.path / 'summary.json'} cannot be read ({error}); {remedy}") from None
+
+    @property
+    def baselines(self) -> list[dict[str, Any]]:
+        """The finished baselines of an earlier session; empty if there are none."""
+        path = self.path / "baselines.json"
+        return json.loads(path.read_text()) if path.exists() else []
+
+    def keep_baselines(self, baselines: list[dict[str, Any]]) -> None:
+        """Write down finished baselines, for a later session."""
+        _write(self.path / "baselines.json", json.dumps(baselines, indent=2) + "\n")
 
     @property
     def seconds(self) -> float:
         """Seconds that earlier sessions of this run took."""
-        return max((event.get("at", 0.0) for event in self.events), default=0.0)
+        recorded = max((event["at"] for event in self.events), default=0.0)
+        written = [path.stat().st_mtime for path in (self.path / "events.journal", *journals(self.path)) if path.exists()]
+        return recorded + (max(written) - written[0] if written else 0.0)  # epochs may have been recorded after the last event
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Write the outcome and then, last, the mark that the run is finished."""
@@ -102,7 +122,7 @@ class RunDirectory:
             if event["kind"] == "ask":
                 query = _query(event, space)
                 queries[query.trial, query.epoch] = query
-                yield Asked(query)
+                yield Asked(query, event["admitted"])
             elif event["kind"] == "tell":
                 query = queries[event["trial"], event["epoch"]]
                 yield Told(_result(event, query, curves.get((query.trial, event["horizon"]), LearningCurve.empty())))
@@ -149,10 +169,10 @@ class EventLog:
         self._events.append({"n": self._n, "kind": kind, "at": self._clock.elapsed, **values})
         self._n += 1
 
-    def asked(self, query: Query) -> None:
+    def asked(self, query: Query, *, admitted: bool) -> None:
         """Record an ask."""
         place = {"trial": query.trial, "epoch": query.epoch, "seed": query.seed, "bracket": query.bracket, "rung": query.rung}
-        self.note("ask", **place, origin=str(query.origin), configuration=plain(query.configuration))
+        self.note("ask", **place, admitted=admitted, origin=str(query.origin), configuration=plain(query.configuration))
 
     def told(self, result: Result) -> None:
         """Record a tell."""
@@ -188,17 +208,31 @@ def _lock(path: Path) -> IO[str]:
 
 def _check_config(path: Path, config: Mapping[str, Any], *, extend: bool) -> None:
     if path.exists() and (path.parent / "events.journal").exists():  # before that, nothing was recorded
-        stored, wanted = _flat(yaml.safe_load(path.read_text())), _flat(config)
+        stored, wanted = _flat(_stored_config(path)), _flat(config)
         differing = [name for name in sorted(stored.keys() | wanted.keys()) if stored.get(name) != wanted.get(name)]
         if extend:
-            differing = [name for name in differing if name not in EXTENDABLE]
+            differing = [name for name in differing if not (name in EXTENDABLE and _larger(wanted.get(name), stored.get(name)))]
         if differing:
             changes = ", ".join(f"`{name}` was {stored.get(name)} and is now {wanted.get(name)}" for name in differing)
-            hint = "extend=true goes on with it under the new budget; " if set(differing) <= set(EXTENDABLE) else ""
-            raise UserError(
-                f"{path.parent} holds a run with another configuration: {changes}; {hint}otherwise choose another `runs` directory"
-            )
+            hint = "extend=true goes on with it under a larger budget; " if set(differing) <= set(EXTENDABLE) else ""
+            raise UserError(f"{path.parent} holds a run with another configuration: {changes}; {hint}otherwise choose another `runs`")
     _write(path, yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
+
+
+def _larger(wanted: float | None, stored: float | None) -> bool:
+    return wanted is None or (stored is not None and wanted > stored)
+
+
+def _stored_config(path: Path) -> Mapping[str, Any]:
+    try:
+        config = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError):
+        config = None
+    if not isinstance(config, Mapping):
+        raise UserError(
+            f"{path} is damaged, so it cannot be known which run this is: choose another `seed` or `runs`; its curves are whole"
+        )
+    return config
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

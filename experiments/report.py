@@ -15,15 +15,17 @@ from lcbench.header import provenance_now
 from lcbench.metric import Metric
 from lcbench.query import Result, Status
 from lcbench.space import key, plain
-from lcbench.task import TaskInfo
+from lcbench.training import CurveTable
 
 BEST = 5
 """Configurations in the final table."""
 
 
-def summarise(progress: Progress, task: TaskInfo, names: dict[str, Any], baselines: list[dict[str, Any]]) -> dict[str, Any]:
+def summarise(progress: Progress, table: CurveTable, names: dict[str, Any], baselines: list[dict[str, Any]]) -> dict[str, Any]:
     """The content of summary.json; everything but the values of keys with ``seconds`` in their name repeats with the seed."""
     results, best = progress.results, progress.best
+    task = table.task
+    recorded = sum(max(training.curve.last_epoch, 0) for training in table.trainings)
     failed = Counter(str(result.status) for result in results if not result.ok)
     return {
         **names,
@@ -33,7 +35,7 @@ def summarise(progress: Progress, task: TaskInfo, names: dict[str, Any], baselin
         "n_trials": len({result.query.trial for result in results}),
         "n_results": len(results),
         "n_failed": {str(status): failed[status] for status in Status if status is not Status.SUCCESS},
-        "epochs_trained": progress.epochs_trained,
+        "epochs_trained": recorded if progress.continues else max(recorded, progress.epochs_trained),
         "seconds_trained": sum(result.seconds for result in results),
         "incumbent_policy": progress.policy,
         "incumbent": describe_incumbent(best, progress.metric) if best else None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +14,7 @@ from experiments import build
 from experiments.config import Budget
 from experiments.cost import Account, Clock
 from experiments.display import display
+from experiments.executors import cores
 from experiments.incumbent import check_policy
 from experiments.loop import Asked, Loop, Observer, Told
 from experiments.plan import plan, plan_table, planned_epochs
@@ -24,21 +24,26 @@ from experiments.report import print_report, summarise
 from lcbench.errors import UserError
 from lcbench.header import provenance_now
 from lcbench.metric import metric_named
-from lcbench.rundir import HEADER, pack, write_header
+from lcbench.rundir import HEADER, pack, read_header, read_run, write_header
 from pipeline.baselines import constant_baseline, linear_baseline
 from pipeline.live import LiveBenchmark
 from pipeline.sandbox import Failure, Limits, Sandbox, run_in_child, warm_up
 from pipeline.tasks import Task, task_name
 
-BASELINE_SHARE = 0.1
-"""The linear baseline may take this share of the run's seconds."""
+BASELINE_SHARE, BASELINE_SECONDS = 0.1, 60.0
+"""The linear baseline may take this share of the run's seconds, or so many where no clock decides."""
 REPORT_SECONDS = 2.0
 """Of a run's seconds this many, and at most a twentieth, are kept for packing and reporting."""
 
 
-def search(config: DictConfig, console: Console) -> dict[str, Any]:
-    """Make, continue or report the run that `config` names; returns its summary."""
-    start = time.monotonic()
+def search(config: DictConfig, console: Console, start: float) -> dict[str, Any]:
+    """Make, continue or report the run that `config` names; returns its summary.
+
+    Args:
+        config: the composed configuration.
+        console: where to print.
+        start: `time.monotonic()` from which the budget in seconds counts.
+    """
     budget = check(config)
     if config.plan:
         return show_plan(config, budget, console)
@@ -49,12 +54,21 @@ def search(config: DictConfig, console: Console) -> dict[str, Any]:
         "optimizer": config.optimizer.name,
     }
     path = run_path(Path(config.runs), names, config.seed)
-    with RunDirectory(path, _plain(config), extend=config.extend) as directory:
+    with RunDirectory(path, identity(config, budget), extend=config.extend) as directory:
         if directory.finished:
             console.print(f"this run is finished; delete {path} to make it again", highlight=False, soft_wrap=True)
             return _report(config, directory, console)
         limit = None if budget.seconds is None else budget.seconds - min(REPORT_SECONDS, budget.seconds / 20)
         return _run(config, directory, budget, Clock(limit, directory.seconds, start), names, console)
+
+
+def identity(config: DictConfig, budget: Budget) -> dict[str, Any]:
+    """The configuration with what stands behind its nulls: the budget, and the workers where they decide what is asked."""
+    plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    plain["budget"] = asdict(budget)
+    if "workers" in plain["executor"]:
+        plain["executor"]["workers"] = None if budget.by_clock else plain["executor"]["workers"] or cores()
+    return plain
 
 
 def check(config: DictConfig) -> Budget:
@@ -77,69 +91,87 @@ def _run(
         console.print(note, highlight=False, soft_wrap=True)
     space, ladder = build.build_space(config), build.build_ladder(config)
     live = build.build_benchmark(config, task.info, space, ladder, directory.path)
-    _write_header(directory, live)
+    _name_table(directory.path, live, live.set_up(task))
     history = list(directory.history(space))
-    live.set_up(task)
-    planned = planned_epochs(build.build_optimizer(config, space, ladder), budget, ladder, continues=live.continue_trials)
+    planned = planned_epochs(build.build_optimizer(config, space, ladder), _account(live, budget), ladder)
     progress = Progress(clock, ladder, live.metric, config.incumbent, directory.path, continues=live.continue_trials, planned=planned)
     progress.replay(history)
     title = f"{names['optimizer']} on {names['task']} ({names['space']} space, seed {config.seed})"
+    sandbox = Sandbox(live, Limits(config.trial.seconds, config.trial.memory_mb), clock.deadline)
     with ThreadPoolExecutor(1) as background, display(progress, title, console) as shown:
-        baselines = background.submit(_baselines, task, clock)
-        _loop(config, directory, live, Account(budget, live.continue_trials), clock, (progress, shown), history)
+        baselines = background.submit(_baselines, task, directory, sandbox, clock)
+        _loop(config, directory, sandbox, _account(live, budget), clock, (progress, shown), history)
     pack(directory.path)
-    summary = summarise(progress, task.info, {**names, "seed": config.seed}, baselines.result())
+    summary = summarise(progress, read_run(directory.path), {**names, "seed": config.seed}, baselines.result())
     directory.finish(summary)
     live.tear_down()
     print_report(summary, progress.results, live.metric, console, directory.path)
     return summary
 
 
-def _write_header(directory: RunDirectory, live: LiveBenchmark) -> None:
-    """Say what the curves are curves of, once: a run that goes on keeps its date."""
-    if not (directory.path / HEADER).exists():
-        provenance = provenance_now(licence="not stated")
-        write_header(directory.path, task=live.task, space=live.space, objective=live.metric.on("val"), provenance=provenance)
+def _account(live: LiveBenchmark, budget: Budget) -> Account:
+    return Account(budget, live.continue_trials, live.extra_epochs)
+
+
+def _name_table(directory: Path, live: LiveBenchmark, checksum: int) -> None:
+    """Say what the curves are curves of, once; refuse to go on with a table that has changed since.
+
+    Raises:
+        UserError: if the run was begun on other rows, columns or splits.
+    """
+    if not (directory / HEADER).exists():
+        provenance = provenance_now(licence="not stated") | {"table_crc32": checksum}
+        write_header(directory, task=live.task, space=live.space, objective=live.metric.on("val"), provenance=provenance)
+    header = read_header(directory)
+    if header.task != live.task or header.provenance.get("table_crc32") != checksum:
+        raise UserError(
+            f"the table of task {live.task.name!r} has changed since the run in {directory} began: choose another `seed` or `runs`"
+        )
 
 
 def _loop(
     config: DictConfig,
     directory: RunDirectory,
-    live: LiveBenchmark,
+    sandbox: Sandbox,
     account: Account,
     clock: Clock,
     observers: tuple[Observer, ...],
     history: list[Asked | Told],
 ) -> None:
-    """Search until the budget ends; every ask and tell is recorded before anybody else hears of it."""
-    sandbox = Sandbox(live, Limits(config.trial.seconds, config.trial.memory_mb), clock.deadline)
+    """Search until the budget ends; the record hears of every ask and tell before the display does."""
     executor = build.build_executor(config, sandbox)
-    optimizer = build.build_optimizer(config, live.space, build.build_ladder(config))
-    log = EventLog(directory.path, clock, live.horizon, len(directory.events))
+    optimizer = build.build_optimizer(config, sandbox.space, build.build_ladder(config))
+    log = EventLog(directory.path, clock, sandbox.benchmark.horizon, len(directory.events))
     log.note("session", **provenance_now(licence="not stated"))
     try:
         Loop(optimizer, executor, account, clock, (log, *observers), in_order=not account.budget.by_clock).run(history)
-    finally:
+    except BaseException:  # also Ctrl-C: nobody waits for what runs
         sandbox.stop()
-        executor.close()
+        raise
+    finally:
+        log.note("end")
         log.close()
+        executor.close()
 
 
-def _baselines(task: Task, clock: Clock) -> list[dict[str, Any]]:
-    """The honest references; the linear model in a sandbox, because on a large task it may not end in time."""
-    limit = None if clock.limit is None else max(BASELINE_SHARE * clock.limit, 1.0)
-    linear = run_in_child(linear_baseline, task, limits=Limits(limit), name="baseline", deadline=clock.deadline)
+def _baselines(task: Task, directory: RunDirectory, sandbox: Sandbox, clock: Clock) -> list[dict[str, Any]]:
+    """The honest references, once per run; the linear model in a child, because on a large task it may not end in time."""
+    if directory.baselines:
+        return directory.baselines
+    limits = Limits(BASELINE_SECONDS if clock.limit is None else max(BASELINE_SHARE * clock.limit, 1.0), sandbox.limits.memory_mb)
+    linear = run_in_child(linear_baseline, task, limits=limits, name="baseline", stop=sandbox.stop_signal)
     found = [asdict(constant_baseline(task))]
     if isinstance(linear, Failure):
         return [*found, {"name": "linear model", "status": str(linear.status), "error": linear.error}]
+    directory.keep_baselines([*found, asdict(linear)])
     return [*found, asdict(linear)]
 
 
 def show_plan(config: DictConfig, budget: Budget, console: Console) -> dict[str, Any]:
     """Print every bracket and rung with its exact cost, and run nothing."""
-    ladder = build.build_ladder(config)
-    continues = bool(config.benchmark.continue_trials)
-    rungs = plan(build.build_optimizer(config, build.build_space(config), ladder), budget, ladder, continues=continues)
+    ladder, live = build.build_ladder(config), config.benchmark
+    account = Account(budget, bool(live.continue_trials), extra_epochs=int(live.published_defects))
+    rungs = plan(build.build_optimizer(config, build.build_space(config), ladder), account, ladder)
     console.print(plan_table(rungs, ladder, budget))
     return {"plan": [asdict(rung) for rung in rungs]}
 
@@ -150,7 +182,3 @@ def _report(config: DictConfig, directory: RunDirectory, console: Console) -> di
     results = [event.result for event in directory.history(build.build_space(config)) if isinstance(event, Told)]
     print_report(summary, results, metric_named(summary["metric"]["name"]), console, directory.path)
     return summary
-
-
-def _plain(config: DictConfig) -> dict[str, Any]:
-    return OmegaConf.to_container(config, resolve=True)  # type: ignore[return-value]

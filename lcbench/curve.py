@@ -95,7 +95,3 @@ class LearningCurve:
             recorded = f"0..{self.last_epoch}" if len(self) else "none"
             raise KeyError(f"`epoch` is {epoch}, but this curve has entries for {recorded}")
         return {name: float(column[i]) for name, column in self.values.items()}
-
-    def seconds_at(self, epoch: int) -> float:
-        """Cumulative seconds after `epoch` epochs."""
-        return float(self.seconds[np.searchsorted(self.epochs, epoch)])

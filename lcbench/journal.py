@@ -166,9 +166,10 @@ def repair_journal(path: str | os.PathLike[str]) -> Contents:
     path = Path(path)
     contents = read_journal(path)
     if contents.damage or contents.torn:
-        data = path.read_bytes()
+        data, written = path.read_bytes(), path.stat()
         with replacing(path) as temporary:
             temporary.write_bytes(b"".join(_line(data, piece) for piece in _pieces(data) if isinstance(piece.found, dict)))
+            os.utime(temporary, ns=(written.st_atime_ns, written.st_mtime_ns))  # when the run was at work, not its repair
             keep_aside(path)
     return contents
 

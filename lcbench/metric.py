@@ -63,7 +63,7 @@ METRICS: dict[str, Metric] = {
         Metric("loss", "minimize", (0.0, math.inf), "nat or squared target deviation"),
     )
 }
-"""Every metric that can be optimised, by name."""
+"""Every metric by name; which of them a task can be optimised for, `TaskInfo.metrics` says."""
 
 CLASSIFICATION_METRICS = ("accuracy", "balanced_accuracy", "cross_entropy")
 REGRESSION_METRICS = ("rmse", "mae", "r2")

@@ -100,6 +100,13 @@ class Result:
         return self.error.strip().rpartition("\n")[2]
 
     @classmethod
+    def measured(cls, query: Query, curve: LearningCurve, loss: float, seconds: float) -> Result:
+        """What a training that came to its end says of itself: a success, or diverged if its loss is not finite."""
+        if math.isfinite(loss):
+            return cls(query, curve, loss, seconds)
+        return cls.failure(query, Status.DIVERGED, f"the loss is {loss} after epoch {curve.last_epoch}", curve=curve, seconds=seconds)
+
+    @classmethod
     def failure(cls, query: Query, status: Status, error: str, *, curve: LearningCurve | None = None, seconds: float = 0.0) -> Result:
         """A failed evaluation: loss +inf, with its reason and whatever part of the curve was reached."""
         return cls(query, curve if curve is not None else LearningCurve.empty(), math.inf, seconds, status, error)

@@ -32,7 +32,8 @@ class RandomSearch:
 
     def ask(self) -> Query:
         """A new trial at full training."""
-        query = Query(sample(self.space, self.rng), self.ladder.max, self._n_trials, self.trial_seed, Origin.RANDOM)
+        n = self._n_trials  # every trial is a bracket of its own, with one rung
+        query = Query(sample(self.space, self.rng), self.ladder.max, n, self.trial_seed, Origin.RANDOM, bracket=n)
         self._open.add(query.trial)
         self._n_trials += 1
         return query

@@ -46,6 +46,9 @@ def ladder(max_epochs: int, min_epochs: int, eta: int) -> Ladder:
     Raises:
         ValueError: if not 1 <= min_epochs <= max_epochs or eta < 2.
     """
+    for name, value in (("max_epochs", max_epochs), ("min_epochs", min_epochs), ("eta", eta)):
+        if not isinstance(value, int):
+            raise ValueError(f"`{name}` is {value!r}, but must be an integer")
     if not 1 <= min_epochs <= max_epochs:
         raise ValueError(f"`min_epochs` is {min_epochs}, but must lie in 1..{max_epochs} (`max_epochs`)")
     if eta < 2:

@@ -36,11 +36,6 @@ class Baseline:
     """``val_`` and ``test_`` of every metric of the task, in the units of `lcbench.metric`."""
 
 
-def baselines(task: Task) -> list[Baseline]:
-    """Both references, the cheap one first."""
-    return [constant_baseline(task), linear_baseline(task)]
-
-
 def constant_baseline(task: Task) -> Baseline:
     """The most frequent class with the class frequencies as probabilities, or the mean target."""
     y = task.y[task.train]
@@ -51,7 +46,7 @@ def constant_baseline(task: Task) -> Baseline:
 
 
 def linear_baseline(task: Task) -> Baseline:
-    """Logistic or ridge regression with scikit-learn's defaults on standardised numbers and one-hot categories."""
+    """Logistic (up to 1000 steps) or ridge regression, else scikit-learn's defaults, on standardised numbers and one-hot categories."""
     name = "logistic regression" if task.info.kind == "classification" else "ridge regression"
     return _scored(name, task, lambda: _fitted_linear(task))
 

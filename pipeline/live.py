@@ -62,17 +62,20 @@ class LiveBenchmark:
         if self.anneal == "rung" and self.continue_trials:
             raise UserError("`benchmark.anneal` is 'rung', so every rung is a training of its own: set `benchmark.continue_trials=false`")
 
-    def set_up(self, task: Task) -> None:
-        """Preprocess the task once and make the folders that `evaluate` works in."""
+    def set_up(self, task: Task) -> int:
+        """Preprocess the task once and make the folders that `evaluate` works in; returns a checksum of the arrays."""
         from pipeline.preprocessing import prepare
 
         for folder in ("journals", "checkpoints"):
             (self.directory / folder).mkdir(parents=True, exist_ok=True)
-        prepare(task).save(self.directory / "prepared")
+        data = prepare(task)
+        data.save(self.directory / "prepared")
+        return data.checksum()
 
     def tear_down(self) -> None:
-        """Remove the arrays of a finished run; they can be made again at any time."""
-        shutil.rmtree(self.directory / "prepared", ignore_errors=True)
+        """Remove the arrays and checkpoints of a finished run; both can be made again, checkpoints by training again."""
+        for folder in ("prepared", "checkpoints"):
+            shutil.rmtree(self.directory / folder, ignore_errors=True)
 
     def evaluate(self, query: Query) -> Result:
         """Train `query.trial` up to `query.epoch`, from its checkpoint where there is one."""
@@ -83,21 +86,23 @@ class LiveBenchmark:
         torch.set_num_threads(1)  # parallelism is over trials; two threads per small network were 18 times slower
         training = Training(self._data(), self._recipe(query))
         checkpoint = self._checkpoint(query)
-        if self.continue_trials and checkpoint.exists():
-            training.restore(checkpoint)
+        if self.continue_trials and checkpoint.exists() and not training.restore(checkpoint):
+            training = Training(self._data(), self._recipe(query))  # the checkpoint is damaged: train again
         spent = training.entries[-1].seconds if training.entries else 0.0
-        target = query.epoch + (1 if self.published_defects else 0)  # the original's loop ran one epoch too many
+        target = query.epoch + self.extra_epochs
         diverged = self._train(training, target, query)
         curve = LearningCurve.from_entries(training.entries).prefix(target)
         seconds = max(float(curve.seconds[-1]) - spent, 0.0)
         if diverged:
             return Result.failure(query, Status.DIVERGED, diverged, curve=curve, seconds=seconds)
-        training.save(checkpoint)
-        return Result(query, curve, self.loss(curve, target), seconds)
+        if self.continue_trials:
+            training.save(checkpoint)
+        return Result.measured(query, curve, self.metric.loss(curve.at(target)[self.metric.on("val")]), seconds)
 
-    def loss(self, curve: LearningCurve, epoch: int) -> float:
-        """Validation loss of the optimised metric at one epoch of a curve."""
-        return self.metric.loss(curve.at(epoch)[self.metric.on("val")])
+    @property
+    def extra_epochs(self) -> int:
+        """Epochs that every training goes beyond its query: the original's loop ran one too many."""
+        return 1 if self.published_defects else 0
 
     def _train(self, training: Training, target: int, query: Query) -> str:
         """Advance to `target`, every epoch to the journal; returns why the training diverged, or nothing."""
@@ -112,7 +117,7 @@ class LiveBenchmark:
                 bad = [column for column in ("train_loss", self.metric.on("val")) if not math.isfinite(values[column])]
                 if bad:
                     return f"{bad[0]} is {values[bad[0]]} after epoch {epoch}"
-                if seconds - saved > CHECKPOINT_SECONDS:
+                if self.continue_trials and seconds - saved > CHECKPOINT_SECONDS:
                     training.save(self._checkpoint(query))
                     saved = seconds
         return ""

@@ -5,6 +5,7 @@ Notation: n rows of a split, d columns after preprocessing. Everything is fitted
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -41,6 +42,13 @@ class Prepared:
             np.save(directory / f"X_{split}.npy", self.X[split])
             np.save(directory / f"y_{split}.npy", self.y[split])
         np.save(directory / "y_scale.npy", self.y_scale)
+
+    def checksum(self) -> int:
+        """CRC-32 of every array, to notice that a table has changed."""
+        crc = 0
+        for split in SPLITS:
+            crc = zlib.crc32(self.y[split].tobytes(), zlib.crc32(self.X[split].tobytes(), crc))
+        return crc
 
     @classmethod
     def load(cls, directory: Path, info: TaskInfo) -> Prepared:

@@ -29,6 +29,10 @@ from lcbench.query import Query, Result, Status
 from lcbench.task import TaskInfo
 
 PRELOAD = ("__main__", "pipeline.training", "pipeline.live")
+RESERVE_BYTES = 2**20
+"""Freed when a child runs out of memory, so that it can still say so."""
+_REAPING = threading.Lock()
+"""Starting a child also asks after all others; two threads that ask at once lose an exit code."""
 ERROR_LINES = 12
 """Of a traceback this many lines, the last ones, are kept as the reason."""
 
@@ -99,16 +103,26 @@ def run_in_child(
     answers, answer = context.Pipe(duplex=False)
     lifeline, held = context.Pipe(duplex=False)
     child = context.Process(target=_child, args=(answer, lifeline, limits.memory_mb, function, args), name=name, daemon=True)
-    child.start()
-    answer.close()
-    lifeline.close()
     try:
+        with _REAPING:
+            child.start()
+        answer.close()
+        lifeline.close()
         return _await(child, (answers, stop), limits.seconds, deadline)
     finally:
-        child.kill()
+        _end(child)
+        for connection in (answers, answer, lifeline, held):
+            connection.close()
+
+
+def _end(child: Any) -> int | None:
+    """Make sure that a child is gone; returns its exit code, None if it never started."""
+    if child.pid is None:
+        return None
+    child.kill()
+    with _REAPING:
         child.join()
-        answers.close()
-        held.close()
+        return child.exitcode
 
 
 def _await(child: Any, ends: tuple[Connection, Connection | None], seconds: float | None, deadline: float) -> Any | Failure:
@@ -123,8 +137,9 @@ def _await(child: Any, ends: tuple[Connection, Connection | None], seconds: floa
             if seconds is not None and time.monotonic() + seconds < deadline:
                 end, limit = time.monotonic() + seconds, f"the time limit of {seconds:g} s"
         return message
-    except EOFError:
-        child.join()
+    except (EOFError, OSError):  # it died before it answered, or in the middle of its answer
+        with _REAPING:
+            child.join()
         return Failure(*_death(child.exitcode))
 
 
@@ -138,10 +153,13 @@ def _child(answer: Connection, lifeline: Connection, memory_mb: int | None, func
     """Body of the child: whatever happens becomes one message."""
     threading.Thread(target=_die_with_parent, args=(lifeline,), daemon=True).start()
     answer.send("begun")
+    reserve = bytearray(RESERVE_BYTES)
     try:
         _limit_memory(memory_mb)
         answer.send(function(*args))
-    except MemoryError:
+    except MemoryError as error:
+        del reserve
+        traceback.clear_frames(error.__traceback__)  # what filled the memory is held by the frames of the traceback
         answer.send(Failure(Status.MEMOUT, f"more memory than the limit of {memory_mb} MB"))
     except Exception as error:  # noqa: BLE001 (a sandbox turns every exception into a value)
         lines = "".join(traceback.format_exception(error)).splitlines()[-ERROR_LINES:]
@@ -163,15 +181,17 @@ def _limit_memory(memory_mb: int | None) -> None:
 
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * resource.getpagesize() + memory_mb * 2**20
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)  # a cluster may have set a lower one
+    limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
 
 
 @dataclass
 class Sandbox:
     """A benchmark whose every evaluation runs in a child: the same answers, and a Result also for what kills a process."""
 
-    benchmark: CurveBenchmark
-    """The benchmark that answers inside the child; picklable."""
+    benchmark: Any
+    """The CurveBenchmark that answers inside the child; picklable."""
     limits: Limits
     """What one evaluation may use."""
     deadline: float = float("inf")
@@ -213,6 +233,11 @@ class Sandbox:
         if isinstance(answer, Failure):
             return Result.failure(query, answer.status, answer.error, seconds=time.perf_counter() - start)
         return answer
+
+    @property
+    def stop_signal(self) -> Connection:
+        """A connection for `run_in_child`: whatever else is run under it ends with `stop`, too."""
+        return self._stop[0]
 
     def stop(self) -> None:
         """Kill whatever is running, now; the sandbox cannot be used afterwards."""

@@ -70,7 +70,7 @@ def openml_task(id: int, name: str, fold: int = 0, split: Split = "official") ->
         name: its name in paths and tables.
         fold: fold of OpenML's own split; 0 for a hold-out split and for ``resplit``.
         split: ``official`` tests on OpenML's own test rows; ``resplit`` on 33 % chosen with seed 42, as LCBench did for tasks that
-            OpenML cross-validates. Either way 33 % of the remaining rows validate (auto-pytorch.md 2.4).
+            OpenML cross-validates. Either way 33 % of the remaining rows validate.
 
     Raises:
         UserError: if an argument is out of range, or the task is neither in the cache nor reachable, or cannot be read.

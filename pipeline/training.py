@@ -7,6 +7,7 @@ Source: generator branch of LCBench and section 2 of the Auto-PyTorch Tabular pa
 from __future__ import annotations
 
 import math
+import pickle
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ import torch
 import torch._dynamo  # the first optimizer of a process loads it (1 s): the fork server does so once for every child
 from torch import Tensor
 
+from lcbench.files import replacing
 from pipeline.gradients import gradient_statistics
 from pipeline.networks.shaped_mlp import ShapedMLP
 from pipeline.preprocessing import SPLITS, Prepared, SplitName, class_weights
@@ -147,23 +149,26 @@ class Training:
 
     def save(self, path: Path) -> None:
         """Write a checkpoint, atomically; because streams belong to epochs, no generator state is needed."""
-        temporary = path.with_suffix(".tmp")
         state = {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict(), "recipe": vars(self.recipe)}
-        torch.save(state | {"entries": [tuple(entry) for entry in self.entries]}, temporary)
-        temporary.replace(path)
+        with replacing(path) as temporary:
+            torch.save(state | {"entries": [tuple(entry) for entry in self.entries]}, temporary)
 
-    def restore(self, path: Path) -> None:
-        """Continue from a checkpoint.
+    def restore(self, path: Path) -> bool:
+        """Continue from a checkpoint; False if it cannot be read.
 
         Raises:
             ValueError: if the checkpoint belongs to another training.
         """
-        state = torch.load(path, weights_only=True)
+        try:
+            state = torch.load(path, weights_only=True)
+        except (RuntimeError, EOFError, OSError, pickle.UnpicklingError):
+            return False
         if state["recipe"] != vars(self.recipe):
             raise ValueError(f"checkpoint {path.name} holds {state['recipe']}, but the training is {vars(self.recipe)}")
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.entries = [Entry(*entry) for entry in state["entries"]]
+        return True
 
 
 def _scores(data: Prepared) -> Scores:

@@ -21,7 +21,7 @@ from ConfigSpace import (
 
 from lcbench.curve import LearningCurve
 from lcbench.metric import METRICS, Metric
-from lcbench.query import Query, Result, Status
+from lcbench.query import Query, Result
 from lcbench.space import encode, lcbench_space
 from lcbench.task import TaskInfo
 
@@ -64,7 +64,7 @@ class FakeBenchmark:
         loss = final + (UNTRAINED - final) * (1.0 + epochs) ** -(1.5 - point[-1])
         seconds = (0.5 + point.mean()) * epochs
         curve = LearningCurve(epochs, seconds, {"val_accuracy": 1 - loss, "test_accuracy": 0.99 * (1 - loss)})
-        return Result(query, curve, self.metric.loss(float(1 - loss[-1])), float(seconds[-1]))
+        return Result.measured(query, curve, self.metric.loss(float(1 - loss[-1])), float(seconds[-1]))
 
 
 def sleep_for_ever(query: Query) -> Result:
@@ -88,7 +88,7 @@ def crash(query: Query) -> Result:
 def diverge(query: Query) -> Result:
     """End with a loss that is not a number."""
     curve = LearningCurve.from_entries([(0, 0.0, {"val_accuracy": 0.1}), (1, 1.0, {"val_accuracy": math.nan})])
-    return Result.failure(query, Status.DIVERGED, "val_accuracy is nan after epoch 1", curve=curve, seconds=1.0)
+    return Result.measured(query, curve, METRICS["accuracy"].loss(math.nan), 1.0)
 
 
 @dataclass(frozen=True)
@@ -121,4 +121,12 @@ def mixed_space() -> ConfigurationSpace:
     )
     space.add(EqualsCondition(momentum, optimizer, "sgd"), InCondition(schedule, optimizer, ["sgd", "adam"]))
     space.add(ForbiddenAndConjunction(ForbiddenEqualsClause(schedule, "cosine"), ForbiddenEqualsClause(width, "wide")))
+    return space
+
+
+def wild_space() -> ConfigurationSpace:
+    """The LCBench space with learning rates at which every training diverges."""
+    space = ConfigurationSpace(name="wild")
+    for name, hyperparameter in lcbench_space().items():
+        space.add(UniformFloatHyperparameter(name, 1e5, 1e6) if name == "learning_rate" else hyperparameter)
     return space

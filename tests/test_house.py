@@ -91,10 +91,3 @@ def test_nobody_else_owns_our_names():
         if package in PACKAGES
     }
     assert {distribution for _, distribution in owners} <= {"lcbench-harness"}
-
-
-def test_global_random_state_is_nobodys():
-    for path in SOURCES:
-        text = path.read_text()
-        assert "np.random.seed" not in text, path
-        assert "random.seed(" not in text, path

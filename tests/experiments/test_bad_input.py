@@ -33,8 +33,11 @@ def _refused(answer):
         ("budget.second=3", "there is no key `budget.second`; did you mean 'seconds'?"),
         ("optimizer.table_=x", "there is no key `optimizer.table_`; did you mean 'table'?"),
         ("budget.seconds=lots", "`budget.seconds`: value 'lots' of type 'str' could not be converted to Float"),
-        ("budget.seconds=-3", "`budget.seconds` is -3.0, but must be positive, or null for no limit of this kind"),
+        ("budget.seconds=-3", "`budget.seconds` is -3.0, but must be positive and finite, or null for no limit of this kind"),
         ("budget.trials=0", "`budget.trials` is 0, but must be positive"),
+        ("budget.seconds=inf", "`budget.seconds` is inf, but must be positive and finite"),
+        ("fidelity.eta=2.5", "`eta` is 2.5, but must be an integer"),
+        ("runs=/proc/nope", "/proc/nope"),
         ("seed=-1", "`seed` is -1, but must be 0 or larger"),
         ("metric=rmse", "`metric` is 'rmse', but task 'digits' is a classification task: choose one of accuracy, "),
         ("metric=acuracy", "`metric` is 'acuracy'"),
@@ -140,6 +143,27 @@ def test_after_a_repair_the_run_goes_on_or_says_why_not(door, unfinished):
     assert subprocess.run(repair, cwd=ROOT, check=False, capture_output=True).returncode == 0
     assert "has lost records in a repair, so this run cannot be continued; its curves are whole" in _refused(door(*FAST))
     assert len(read_run(unfinished).trainings) == 2
+
+
+def test_a_table_that_has_changed_is_not_mixed_with_the_old_one(door, tmp_path, table):
+    options = (*FAST, "task=file", f"task.path={_csv(tmp_path, table)}", "task.target=label")
+    (directory,) = door(*options).directories
+    (directory / "DONE").unlink()
+    _csv(tmp_path, table | {"age": table["age"][::-1]})
+    assert "the table of task 'table' has changed since the run" in _refused(door(*options))
+
+
+@pytest.mark.parametrize(("name", "damage"), [("summary.json", "{"), ("config.yaml", ""), ("config.yaml", "a: [")])
+def test_damaged_small_files_are_one_sentence(door, name, damage):
+    (directory,) = door(*FAST).directories
+    (directory / name).write_text(damage)
+    assert str(directory / name) in _refused(door(*FAST))
+
+
+def test_an_extension_cannot_shrink_a_run(door):
+    door(*FAST)
+    assert "`budget.trials` was 2 and is now 1" in _refused(door("debug=fast", "budget.trials=1", "extend=true"))
+    assert door(*FAST).returncode == 0
 
 
 def test_damaged_curves_are_refused_and_kept(door, unfinished):

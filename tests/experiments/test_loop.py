@@ -35,8 +35,8 @@ class History:
     def __init__(self):
         self.events = []
 
-    def asked(self, query):
-        self.events.append(Asked(query))
+    def asked(self, query, *, admitted):
+        self.events.append(Asked(query, admitted))
 
     def told(self, result):
         self.events.append(Told(result))

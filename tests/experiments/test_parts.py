@@ -1,15 +1,19 @@
 """Small parts of the harness: costs, incumbents, plans, sentences, sparklines."""
 
 import time
+from io import StringIO
+from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from experiments.config import Budget, BudgetConfig
-from experiments.cost import Account, Clock
-from experiments.display import clock_text, sparkline
+from experiments.cost import Account, Clock, process_age
+from experiments.display import LiveDisplay, PlainDisplay, clock_text, sparkline
 from experiments.incumbent import check_policy, incumbent
-from experiments.plan import plan
+from experiments.plan import plan, plan_table
+from experiments.progress import Progress
 from experiments.report import _best_table
 from lcbench.curve import LearningCurve
 from lcbench.errors import UserError
@@ -56,6 +60,17 @@ def test_the_clock_counts_earlier_sessions():
     assert not Clock(limit=None, spent=1e9).over
 
 
+def test_an_extra_epoch_is_charged_once_per_trial():
+    account = Account(Budget(epochs=100), continues=True, extra_epochs=1)
+    account.commit(_query(0, 6))
+    account.commit(_query(0, 12))
+    assert account.epochs == 13
+
+
+def test_the_process_is_older_than_its_imports():
+    assert 0 <= process_age() < 3600
+
+
 def test_without_any_budget_a_run_takes_a_minute():
     assert Budget.of(BudgetConfig()) == Budget(seconds=60)
     assert Budget.of(BudgetConfig(trials=3)) == Budget(trials=3)
@@ -81,7 +96,7 @@ def _hyperband(levels):
 
 def test_a_plan_is_one_round_with_exact_costs():
     levels = ladder(50, 1, 3)
-    rungs = plan(_hyperband(levels), Budget(seconds=9), levels, continues=False)
+    rungs = plan(_hyperband(levels), Account(Budget(seconds=9), continues=False), levels)
     assert [(rung.bracket, rung.epoch, rung.trials) for rung in rungs][:4] == [(0, 1, 27), (0, 5, 9), (0, 16, 3), (0, 50, 1)]
     assert sum(rung.epochs for rung in rungs) == sum(rung.epochs_from_scratch for rung in rungs)
     assert sum(rung.epochs for rung in rungs) == 27 + 45 + 48 + 50 + 45 + 48 + 50 + 96 + 100 + 200
@@ -89,13 +104,13 @@ def test_a_plan_is_one_round_with_exact_costs():
 
 def test_a_plan_obeys_a_budget_of_epochs():
     levels = ladder(50, 6, 2)
-    rungs = plan(_hyperband(levels), Budget(epochs=60), levels, continues=True)
+    rungs = plan(_hyperband(levels), Account(Budget(epochs=60), continues=True), levels)
     assert sum(rung.epochs for rung in rungs) == 60
 
 
 def test_a_plan_of_random_search_counts_its_trials():
     levels = ladder(50, 6, 2)
-    rungs = plan(RandomSearch(SPACE, levels, np.random.default_rng(0)), Budget(trials=7), levels, continues=True)
+    rungs = plan(RandomSearch(SPACE, levels, np.random.default_rng(0)), Account(Budget(trials=7), continues=True), levels)
     assert sum(rung.epochs for rung in rungs) == 350
 
 
@@ -108,6 +123,31 @@ def test_the_best_table_has_every_trial_once_at_its_highest_epoch_best_first():
     table = _best_table(results, METRICS["accuracy"])
     assert [column.header for column in table.columns] == ["trial", "0", "1", "3", "2"]
     assert list(table.columns[1].cells)[:3] == ["0.7500", "0.5000", "12"]
+
+
+def test_a_plan_that_is_cut_says_so():
+    levels = ladder(50, 50, 2)
+    search = RandomSearch(SPACE, levels, np.random.default_rng(0))
+    rungs = plan(search, Account(Budget(trials=3000), continues=True), levels)
+    assert "the plan stops here after 1000 evaluations" in plan_table(rungs, levels, Budget(trials=3000)).caption
+
+
+def test_a_refused_query_is_not_waited_for():
+    progress = Progress(Clock(None), ladder(50, 6, 2), METRICS["accuracy"], "any", Path())
+    progress.asked(_query(0, 6), admitted=True)
+    progress.asked(_query(1, 6), admitted=False)
+    assert progress.occupation()[0] == (6, 0, 1)
+
+
+def test_a_display_survives_brackets_in_an_error():
+    progress = Progress(Clock(10), ladder(50, 6, 2), METRICS["accuracy"], "any", Path())
+    text = StringIO()
+    result = Result.failure(_query(0, 6), Status.CRASHED, "OSError: [/data/x.npy] [enforce fail at alloc.cpp:1]")
+    progress.told(result)
+    PlainDisplay(progress, Console(file=text, markup=False)).told(result)
+    Console(file=text, markup=False, width=200).print(LiveDisplay(progress, "task [/b]"))
+    assert text.getvalue().count("[/data/x.npy] [enforce fail at alloc.cpp:1]") == 2
+    assert "task [/b]" in text.getvalue()
 
 
 def test_sparkline_draws_the_whole_range_and_shortens_long_curves():

@@ -59,7 +59,7 @@ def test_asks_and_tells_come_back_in_order_and_equal(log):
     _record(path, good, _curve(3))
     results = [Result(good, _curve(3), 0.8, 2.0), Result.failure(bad, Status.CRASHED, "boom\nKeyError: 'x'", seconds=1.5)]
     for query in (good, bad):
-        events.asked(query)
+        events.asked(query, admitted=True)
     for result in results:
         events.told(result)
     with _reopened(path) as directory:
@@ -78,7 +78,7 @@ def test_a_failed_trial_is_a_row_even_if_its_child_wrote_nothing(log):
     from lcbench.rundir import journals
 
     path, events = log
-    events.asked(_query(1))
+    events.asked(_query(1), admitted=True)
     events.told(Result.failure(_query(1), Status.MEMOUT, "too much"))
     (training,) = trainings_from_journals(journals(path))
     assert (training.trial, training.status, training.error, len(training.curve)) == (1, "memout", "too much", 0)
@@ -89,7 +89,7 @@ def test_a_result_whose_curve_was_lost_keeps_its_scores(log, kept):
     path, events = log
     query = _query()
     _record(path, query, _curve(kept))
-    events.asked(query)
+    events.asked(query, admitted=True)
     events.told(Result(query, _curve(3), 0.8, 2.0))
     with _reopened(path) as directory:
         told = list(directory.history(SPACE))[-1].result
@@ -100,7 +100,7 @@ def test_a_result_whose_curve_was_lost_keeps_its_scores(log, kept):
 def test_a_lost_event_is_noticed(log):
     path, events = log
     for trial in range(3):
-        events.asked(_query(trial))
+        events.asked(_query(trial), admitted=True)
     events.close()
     lines = (path / "events.journal").read_bytes().splitlines(keepends=True)
     (path / "events.journal").write_bytes(lines[0] + lines[2])
@@ -156,5 +156,5 @@ def test_paths_come_from_choices(tmp_path):
 def test_events_carry_their_number(log):
     path, events = log
     events.note("session")
-    events.asked(_query())
+    events.asked(_query(), admitted=True)
     assert [event["n"] for event in read_journal(path / "events.journal").records] == [0, 1]

@@ -165,12 +165,29 @@ def test_a_sweep_lands_in_the_tree_of_single_runs(door):
 
 
 def test_a_budget_of_seconds_is_kept_by_the_whole_command(door):
-    start = time.monotonic()
-    answer = door("task=digits", "budget.seconds=25")
-    seconds = time.monotonic() - start
+    answer = door("task=digits", "budget.seconds=20")
     assert answer.returncode == 0, answer.stderr
-    assert 15 < seconds < 27.5
-    assert door.summaries()[0]["n_trials"] >= 3
+    (summary,) = door.summaries()
+    assert 15 < summary["seconds"] < 22  # counted from the start of the process; tests/perf measures the whole command
+    assert summary["n_trials"] >= 1
+
+
+def test_divergence_in_a_real_child_is_a_status_and_the_run_goes_on(door):
+    answer = door(*FAST, "space._target_=tests.fakes.wild_space", "space.name=wild", "task=diabetes", "budget.trials=4")
+    assert answer.returncode == 0, answer.stderr
+    (summary,) = door.summaries()
+    assert summary["n_failed"]["diverged"] >= 1
+    assert summary["n_trials"] == 4
+    (table,) = read_curves(answer.directories[0] / "curves.h5")
+    assert {training.status for training in table.trainings} >= {"diverged"}
+
+
+def test_baselines_survive_an_interruption(door):
+    (directory,) = door(*FAST).directories
+    baselines = door.summaries()[0]["baselines"]
+    (directory / "DONE").unlink()
+    door(*FAST)
+    assert door.summaries()[0]["baselines"] == baselines
 
 
 def test_a_plan_prints_every_rung_with_its_cost_and_runs_nothing(door):

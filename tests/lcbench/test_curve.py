@@ -45,13 +45,13 @@ def test_prefix_law(whole, a, b):
 def test_a_prefix_has_the_same_entries(whole, epoch):
     part = whole.prefix(epoch)
     for e in range(len(part)):
-        assert part.seconds_at(e) == whole.seconds_at(e)
+        assert part.seconds[e] == whole.seconds[e]
         np.testing.assert_equal(part.at(e), whole.at(e))
 
 
 @given(curves())
 def test_from_entries_inverts_at(whole):
-    again = LearningCurve.from_entries((e, whole.seconds_at(e), whole.at(e)) for e in whole.epochs.tolist())
+    again = LearningCurve.from_entries((e, whole.seconds[e], whole.at(e)) for e in whole.epochs.tolist())
     assert again == whole or len(whole) == 0  # an empty curve has no entry that could name its columns
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,12 @@ def _allocate():
     hoard = []
     while True:
         hoard.append(bytearray(10 * 2**20))
+
+
+def _allocate_crumbs():
+    hoard = []
+    while True:
+        hoard.append(bytearray(1000))
 
 
 def _allocate_tensors():
@@ -80,9 +87,9 @@ def test_the_deadline_of_the_run_ends_a_child_too():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory limits need Linux")
-@pytest.mark.parametrize("function", [_allocate, _allocate_tensors])
+@pytest.mark.parametrize("function", [_allocate, _allocate_crumbs, _allocate_tensors])
 def test_allocating_without_end_is_a_memout(function):
-    failure = run_in_child(function, limits=Limits(seconds=60, memory_mb=500))
+    failure = run_in_child(function, limits=Limits(seconds=60, memory_mb=200))
     assert failure.status is Status.MEMOUT
 
 
@@ -111,6 +118,31 @@ def test_a_dead_process_is_a_crash(function, reason):
 
 def test_an_answer_that_cannot_be_sent_is_a_crash():
     assert run_in_child(_unpicklable, limits=Limits()).status is Status.CRASHED
+
+
+class _Truncated:
+    """An answer whose sender is killed in the middle of it."""
+
+    def __reduce__(self):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _answer_and_die():
+    return bytearray(10_000_000), _Truncated()
+
+
+def test_a_child_that_dies_while_it_answers_is_a_failure():
+    assert run_in_child(_answer_and_die, limits=Limits()).status is Status.MEMOUT  # signal 9
+
+
+def _kill_myself():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_many_supervisors_lose_no_exit_code():
+    with ThreadPoolExecutor(3) as pool:
+        failures = list(pool.map(lambda _: run_in_child(_kill_myself, limits=Limits()), range(60)))
+    assert {failure.status for failure in failures} == {Status.MEMOUT}
 
 
 def test_children_have_one_thread():

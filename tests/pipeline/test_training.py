@@ -197,6 +197,14 @@ def test_resumed_equals_uninterrupted(data, tmp_path):
     assert _curve(resumed, 5) == whole
 
 
+def test_a_damaged_checkpoint_is_not_taken(data, tmp_path):
+    training = Training(data, RECIPE)
+    _curve(training, 1)
+    training.save(tmp_path / "one.pt")
+    (tmp_path / "one.pt").write_bytes((tmp_path / "one.pt").read_bytes()[:2000])
+    assert not Training(data, RECIPE).restore(tmp_path / "one.pt")
+
+
 def test_a_checkpoint_of_another_training_is_refused(data, tmp_path):
     Training(data, RECIPE).save(tmp_path / "one.pt")
     with pytest.raises(ValueError, match=r"checkpoint one\.pt holds"):
