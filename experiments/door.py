@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import signal
 import sys
 import time
 import traceback
@@ -53,11 +54,14 @@ class Door:
 
     def enter(self, main: Callable[[], None]) -> None:
         """Run a Hydra main function and leave with an exit code: 0, 1 after a bug, 2 after bad input, 130 if interrupted."""
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill is a Ctrl-C
         os.environ["HYDRA_FULL_ERROR"] = "1"  # let Hydra raise its errors to here instead of printing them in its own words
         try:
             main()
         except (HydraException, OmegaConfBaseException) as error:
             self._fail("configuration", sentence(error))
+        except OSError as error:  # Hydra makes the folder of a sweep
+            self._fail("sweep", f"{error.filename}: {error.strerror}")
         except KeyboardInterrupt:
             print("interrupted; nothing recorded is lost, the same command goes on from here", file=sys.stderr, flush=True)
             os._exit(EXIT_INTERRUPTED)  # children watch this process and end with it
@@ -70,7 +74,10 @@ class Door:
 def sentence(error: Exception) -> str:
     """One sentence for an error of Hydra or OmegaConf: the name, the value, what is allowed."""
     if isinstance(error, OverrideParseException):
-        return f"the override {error.override!r} cannot be read: write name=value, for example task=adult or budget.trials=20"
+        return (
+            f"the override {error.override!r} cannot be read: write name=value, with quotes inside quotes around "
+            "a value with spaces, ~, = or letters beyond a-z: \"task.path='my file.csv'\""
+        )
     text = " ".join(f"{error} {error.__cause__ or ''}".split())
     missing = re.search(r"Could not find '(\w+)/([^']*)'", text)
     if missing:
@@ -82,7 +89,7 @@ def sentence(error: Exception) -> str:
     )
     if key:
         return f"there is no key `{key[2]}`{_nearest(key[1], _keys())}; `python run.py --cfg job` shows every key"
-    value = re.search(r"(Value .*? could not be converted to \w+).*?full_key: (\S+)", text)
+    value = re.search(r"(Value .*? (?:could not be converted to \w+|is not a valid \w+)).*?full_key: (\S+)", text)
     if value:
         return f"`{value[2]}`: {value[1][0].lower()}{value[1][1:]}"
     must = re.search(r"Missing mandatory value: (\S+)", text)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -67,7 +68,9 @@ class RunDirectory:
     def __enter__(self) -> RunDirectory:
         return self
 
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(self, kind: object, *exception: object) -> None:
+        if kind is not None and not (self.path / "events.journal").exists() and not journals(self.path):
+            shutil.rmtree(self.path)  # the run failed before anything was recorded
         self.close()
 
     @property
@@ -193,6 +196,9 @@ class EventLog:
 
 def run_path(runs: Path, names: Mapping[str, str], seed: int) -> Path:
     """Where a run lies: its choices in the order benchmark, task, space, optimizer, then the seed."""
+    for noun, name in names.items():
+        if not name or name in (".", "..") or "/" in name or "\\" in name:
+            raise UserError(f"`{noun}.name` is {name!r}, but must be the name of a folder: not empty, no slashes, not ..")
     return runs.joinpath(*(names[noun] for noun in ("benchmark", "task", "space", "optimizer")), str(seed))
 
 
@@ -215,7 +221,9 @@ def _check_config(path: Path, config: Mapping[str, Any], *, extend: bool) -> Non
         if differing:
             changes = ", ".join(f"`{name}` was {stored.get(name)} and is now {wanted.get(name)}" for name in differing)
             hint = "extend=true goes on with it under a larger budget; " if set(differing) <= set(EXTENDABLE) else ""
-            raise UserError(f"{path.parent} holds a run with another configuration: {changes}; {hint}otherwise choose another `runs`")
+            raise UserError(
+                f"{path.parent} holds a run with another configuration: {changes}; {hint}to keep both, set another `runs` or `task.name`"
+            )
     _write(path, yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
 
 

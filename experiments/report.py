@@ -66,6 +66,11 @@ def print_report(summary: dict[str, Any], results: Sequence[Result], metric: Met
     console.print(
         f"{summary['n_trials']} trials, {summary['epochs_trained']} epochs, {summary['seconds']:.1f} s; failed: {failures}", highlight=False
     )
+    if summary["incumbent"] is None:
+        console.print(f"there is no incumbent: no trial ended with a score that `incumbent={summary['incumbent_policy']}` counts")
+    for baseline in summary["baselines"]:
+        if "error" in baseline:
+            console.print(f"{baseline['name']}: {baseline['error'].strip().splitlines()[-1]}", highlight=False)
     for failure in dict.fromkeys(result.error for result in results if not result.ok):
         console.print(f"first failure of its kind:\n{failure}", style="red", highlight=False, markup=False)
         break

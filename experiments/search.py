@@ -89,6 +89,8 @@ def _run(
     task = build.build_task(config)
     for note in task.notes:
         console.print(note, highlight=False, soft_wrap=True)
+    if config.benchmark.published_defects:
+        console.print("published_defects=true: test_cross_entropy is LCBench's double softmax, not comparable with the baselines'")
     space, ladder = build.build_space(config), build.build_ladder(config)
     live = build.build_benchmark(config, task.info, space, ladder, directory.path)
     _name_table(directory.path, live, live.set_up(task))
@@ -172,6 +174,7 @@ def show_plan(config: DictConfig, budget: Budget, console: Console) -> dict[str,
     ladder, live = build.build_ladder(config), config.benchmark
     account = Account(budget, bool(live.continue_trials), extra_epochs=int(live.published_defects))
     rungs = plan(build.build_optimizer(config, build.build_space(config), ladder), account, ladder)
+    console.print(f"plan of {config.optimizer.name} on {task_name(config.task)}")
     console.print(plan_table(rungs, ladder, budget))
     return {"plan": [asdict(rung) for rung in rungs]}
 

@@ -13,7 +13,10 @@ The journals are the truth and `curves.h5` is made from them, at any time and ag
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -34,6 +37,7 @@ HEADER = "table.json"
 JOURNALS = "journals"
 EVENTS = "events.journal"
 CURVES = "curves.h5"
+LOCK = ".lock"
 
 
 def write_header(
@@ -86,11 +90,20 @@ def read_run(directory: str | PathLike[str]) -> CurveTable:
 def pack(directory: str | PathLike[str]) -> Path:
     """Pack the journals of a run into its `curves.h5`, which is replaced whole or not at all; return its path.
 
+    What an earlier `curves.h5` has and the journals have not (any more) is kept: of every training the longer curve.
+
     Raises:
         UserError: as `read_run`.
     """
-    path = Path(directory) / CURVES
-    write_curves(path, [read_run(directory)])
+    path, table = Path(directory) / CURVES, read_run(directory)
+    if path.exists() and not verify_curves(path):
+        longest = {(row.trial, row.horizon): row for row in read_curves(path)[0].trainings}
+        for row in table.trainings:
+            at = (row.trial, row.horizon)
+            if at not in longest or len(row.curve) >= len(longest[at].curve):
+                longest[at] = row
+        table = dataclasses.replace(table, trainings=tuple(longest[at] for at in sorted(longest)))
+    write_curves(path, [table])
     return path
 
 
@@ -121,6 +134,28 @@ def repair(directory: str | PathLike[str]) -> list[str]:
         UserError: if this is not a run directory, or its header is lost.
     """
     directory = Path(directory)
+    with _held(directory):
+        return _repair(directory)
+
+
+@contextmanager
+def _held(directory: Path) -> Iterator[None]:
+    """Hold the lock of a run, if it has one; refuse while another process works in it."""
+    lock = directory / LOCK
+    if not lock.exists():
+        yield
+        return
+    with lock.open("rb") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(
+                f"another process is working in {directory}: wait for its end, a running experiment must not be repaired"
+            ) from None
+        yield
+
+
+def _repair(directory: Path) -> list[str]:
     done = [_remove(path) for path in sorted(directory.rglob(f".*{PARTIAL}"))]
     if _header_problems(directory):
         done.append(_restore_header(directory))

@@ -32,6 +32,11 @@ def gradient_statistics(linears: Sequence[nn.Linear]) -> dict[str, float]:
 
 
 def _statistics(gradients: NDArray[np.float32]) -> dict[str, float]:  # (number of scalars,)
+    with np.errstate(all="ignore"):  # a diverging training has infinite gradients; its curve says so
+        return _moments_and_quantiles(gradients)
+
+
+def _moments_and_quantiles(gradients: NDArray[np.float32]) -> dict[str, float]:
     moments = {"max": gradients.max(), "mean": gradients.mean(), "std": gradients.std(dtype=np.float64)}
     quantiles = zip(QUANTILES, np.quantile(gradients, list(QUANTILES.values())), strict=True)
     return {name: float(value) for name, value in (*moments.items(), *quantiles)}

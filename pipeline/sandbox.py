@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import queue
+import signal
 import threading
 import time
 import traceback
@@ -70,7 +71,11 @@ class Failure:
 def warm_up() -> None:
     """Start the fork server now, so that it loads torch while the parent does other things."""
     _context()
-    ensure_running()
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process; with it all children end
+    try:
+        ensure_running()
+    finally:
+        signal.signal(signal.SIGINT, previous)
 
 
 def _context() -> ForkServerContext:
@@ -163,7 +168,7 @@ def _child(answer: Connection, lifeline: Connection, memory_mb: int | None, func
         answer.send(Failure(Status.MEMOUT, f"more memory than the limit of {memory_mb} MB"))
     except Exception as error:  # noqa: BLE001 (a sandbox turns every exception into a value)
         lines = "".join(traceback.format_exception(error)).splitlines()[-ERROR_LINES:]
-        no_memory = isinstance(error, RuntimeError) and "can't allocate memory" in str(error)  # torch's own allocator
+        no_memory = "allocate memory" in str(error)  # torch's own allocator, and errno 12
         answer.send(Failure(Status.MEMOUT if no_memory else Status.CRASHED, "\n".join(lines)))
 
 

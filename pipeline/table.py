@@ -63,9 +63,18 @@ def _parsed(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
     if table.shape[1] == 1:
         for separator, words in SEPARATORS.items():
             if separator in header:
-                table = pd.read_csv(path, sep=separator, low_memory=False, encoding="utf-8-sig")
-                return table, (f"{path.name} is read as separated by {words}",)
+                decimal = _decimal(path, separator)
+                table = pd.read_csv(path, sep=separator, decimal=decimal, low_memory=False, encoding="utf-8-sig")
+                comma = ", with decimal commas" if decimal == "," else ""
+                return table, (f"{path.name} is read as separated by {words}{comma}",)
     return table, ()
+
+
+def _decimal(path: Path, separator: str) -> str:
+    """A comma if a column is text with points and numbers with commas, as spreadsheets in much of Europe write it."""
+    tables = [pd.read_csv(path, sep=separator, decimal=mark, low_memory=False, encoding="utf-8-sig") for mark in ".,"]
+    points, commas = (sum(is_number(table[name]) for name in table.columns) for table in tables)
+    return "," if commas > points else "."
 
 
 def named(column: str, table: pd.DataFrame, argument: str, where: str) -> str:

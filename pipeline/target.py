@@ -15,17 +15,34 @@ from pipeline.table import as_number, as_seconds, category, dense, is_number, is
 
 MANY_VALUES = 20
 """A column of whole numbers with more distinct values than this is a regression target."""
+MOSTLY = 0.8
+"""A target with this share of numbers is a regression target with spoilt cells."""
 
 
 def kind_of(target: pd.Series) -> Kind:
     """The kind of problem that a target of a file poses: regression for fractions and for more than 20 distinct numbers."""
     if is_time(target):
         return "regression"
+    _check_spoilt(target)
     numbers = _target_numbers(target)
     if numbers is None or pd.api.types.is_bool_dtype(target.dtype):
         return "classification"
     fractions = pd.api.types.is_float_dtype(target.dtype) or bool((numbers % 1 != 0).any())
     return "regression" if fractions or numbers.nunique() > MANY_VALUES else "classification"
+
+
+def _check_spoilt(target: pd.Series) -> None:
+    """Refuse a column of many numbers with a few other cells: as classes it would have one for every number."""
+    if is_number(target):
+        return
+    present = dense(target).dropna().astype(object)
+    numbers = spelled_numbers(present)
+    others = present[numbers.isna()]
+    if 0 < len(others) <= (1 - MOSTLY) * len(present) and numbers.nunique() > MANY_VALUES:
+        raise UserError(
+            f"target {target.name!r} holds numbers, but {len(others)} of {len(present)} cells are none ({listed(others.unique(), 3)}): "
+            "mend or remove these rows, or set task.kind=classification"
+        )
 
 
 def target_values(target: pd.Series, kind: Kind, where: str) -> tuple[NDArray[np.int64] | NDArray[np.float64], tuple[str, ...]]:

@@ -38,6 +38,8 @@ def _refused(answer):
         ("budget.seconds=inf", "`budget.seconds` is inf, but must be positive and finite"),
         ("fidelity.eta=2.5", "`eta` is 2.5, but must be an integer"),
         ("runs=/proc/nope", "/proc/nope"),
+        ("plan=maybe", "`plan`: value 'maybe' is not a valid bool"),
+        ("task.name=../../escape", "`task.name` is '../../escape', but must be the name of a folder"),
         ("seed=-1", "`seed` is -1, but must be 0 or larger"),
         ("metric=rmse", "`metric` is 'rmse', but task 'digits' is a classification task: choose one of accuracy, "),
         ("metric=acuracy", "`metric` is 'acuracy'"),
@@ -91,6 +93,32 @@ def test_text_in_a_numeric_column_names_it_and_its_values(door, tmp_path, table)
     text = _refused(door(*FAST, "task=file", f"task.path={path}", "task.target=label", "task.numeric=[city]"))
     assert "city" in text
     assert "Bonn" in text or "Kiel" in text
+
+
+def test_a_numeric_target_with_spoilt_cells_is_refused(door, tmp_path, table):
+    price = [str(round(i * 1.7, 2)) for i in range(58)] + ["?", "12,5"]
+    text = _refused(door(*FAST, "task=file", f"task.path={_csv(tmp_path, table | {'price': price})}", "task.target=price"))
+    assert "target 'price' holds numbers, but 2 of 60 cells are none" in text
+    assert "task.kind=classification" in text
+
+
+def test_a_start_that_fails_leaves_nothing(door, tmp_path):
+    _refused(door(*FAST, "task=adult", f"openml.cache_dir={tmp_path / 'nowhere'}"))
+    assert not list(door.runs.rglob("config.yaml"))
+
+
+def test_a_running_experiment_is_not_repaired(door):
+    first = door.start("budget.seconds=30")
+    try:
+        while not list(door.runs.rglob("table.json")):
+            assert first.poll() is None
+        directory = next(door.runs.rglob("table.json")).parent
+        repair = [sys.executable, "-m", "lcbench", "repair", str(directory)]
+        answer = subprocess.run(repair, cwd=ROOT, check=False, capture_output=True, text=True)
+        assert (answer.returncode, "a running experiment must not be repaired" in answer.stderr) == (2, True)
+    finally:
+        first.kill()
+        first.communicate()
 
 
 def test_a_task_that_cannot_be_had_names_cache_remedy_and_alternatives(door, tmp_path):

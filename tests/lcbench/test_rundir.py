@@ -1,6 +1,7 @@
 """A run directory: readable while it grows, packed atomically, checked and repaired without losing what is whole."""
 
 import dataclasses
+import fcntl
 import json
 import os
 import random
@@ -226,3 +227,21 @@ def test_what_is_not_there_or_no_run_says_so(tmp_path):
         read_run(tmp_path)
     with pytest.raises(UserError, match="there is no file or directory"):
         verify(tmp_path / "nix")
+
+
+def test_packing_never_shortens_what_is_packed_already(run):
+    pack(run)
+    (run / "journals" / "worker-0.journal").unlink()
+    append(run / "journals" / "worker-1.journal", epoch(1, 2))
+    pack(run)
+    (table,) = read_curves(run / "curves.h5")
+    assert [(row.trial, len(row.curve), row.status) for row in table.trainings] == [(0, 3, "success"), (1, 3, "unfinished")]
+
+
+def test_a_run_that_is_locked_is_not_repaired(run):
+    (run / ".lock").touch()
+    with (run / ".lock").open("rb") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        with pytest.raises(UserError, match="a running experiment must not be repaired"):
+            repair(run)
+    assert repair(run)

@@ -138,3 +138,16 @@ def test_two_columns_of_one_name_are_refused(tmp_path):
     pyarrow.parquet.write_table(columns, tmp_path / "table.pq")
     with pytest.raises(UserError, match=r"(more than one column named 'a'|cannot be read as a table)"):
         read_file(tmp_path / "table.pq")
+
+
+def test_decimal_commas_of_a_european_spreadsheet_are_numbers(tmp_path):
+    (tmp_path / "t.csv").write_text("preis;ort;menge\n1,5;Bonn;3\n2,25;Kiel;4\n")
+    table, notes = read_file(tmp_path / "t.csv")
+    assert table["preis"].tolist() == [1.5, 2.25]
+    assert table["menge"].tolist() == [3, 4]
+    assert notes == ("t.csv is read as separated by semicolons, with decimal commas",)
+
+
+def test_decimal_points_stay_points_under_semicolons(tmp_path):
+    (tmp_path / "t.csv").write_text("price;city\n1.5;Bonn\n2.25;Kiel\n")
+    assert read_file(tmp_path / "t.csv")[0]["price"].tolist() == [1.5, 2.25]
