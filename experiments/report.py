@@ -15,7 +15,7 @@ from lcbench.header import provenance_now
 from lcbench.metric import Metric
 from lcbench.query import Result, Status
 from lcbench.space import key, plain
-from lcbench.training import CurveTable
+from lcbench.table import CurveTable
 
 BEST = 5
 """Configurations in the final table."""

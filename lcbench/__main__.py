@@ -18,7 +18,7 @@ from rich.text import Text
 from lcbench.errors import UserError
 from lcbench.rundir import read_run, repair, verify
 from lcbench.store import read_curves
-from lcbench.training import CurveTable
+from lcbench.table import CurveTable
 
 _TARGET = "a database (curves.h5) or the directory of a run"
 

@@ -31,6 +31,10 @@ class Column(NamedTuple):
     values: NDArray[Any]  # (n,)
     """float64, or texts as Python objects."""
 
+    def take(self, rows: NDArray[np.int64]) -> Column:
+        """The column of some rows, in their order."""
+        return Column(self.kind, self.values[rows])
+
 
 def encode_column(hyperparameter: Hyperparameter, configurations: Sequence[dict[str, Any]]) -> Column:
     """Pick one hyperparameter out of plain configurations; it is inactive where they lack it."""

@@ -13,8 +13,8 @@ from typing import Any
 
 from ConfigSpace import ConfigurationSpace
 
+from lcbench.table import CurveTable
 from lcbench.task import TaskInfo
-from lcbench.training import CurveTable
 
 _PACKAGES = ("lcbench-harness", "torch", "numpy", "scikit-learn", "pandas", "ConfigSpace", "h5py", "openml", "hydra-core")
 
@@ -35,7 +35,7 @@ def from_plain(header: dict[str, Any]) -> CurveTable:
     Raises:
         KeyError, TypeError, ValueError: if it is not such a header.
     """
-    return CurveTable(
+    return CurveTable.of(
         task=TaskInfo(**header["task"]),
         space=ConfigurationSpace.from_serialized_dict(header["space"]),
         objective=header["objective"],

@@ -69,6 +69,20 @@ CLASSIFICATION_METRICS = ("accuracy", "balanced_accuracy", "cross_entropy")
 REGRESSION_METRICS = ("rmse", "mae", "r2")
 
 
+SCALES = {"percent": 0.01}
+"""What turns a value that is stored in another unit into the unit of its metric; every unit that is not here counts as it is."""
+
+
+def unit_of(column: str) -> str:
+    """Unit of a recorded column, by the metric in its name; empty for what is no metric, e.g. a gradient.
+
+    >>> unit_of("val_accuracy"), unit_of("gradient_norm")
+    ('fraction', '')
+    """
+    split, _, name = column.partition("_")
+    return METRICS[name].unit if split in ("train", "val", "test") and name in METRICS else ""
+
+
 def metric_named(name: str) -> Metric:
     """Look a metric up by name.
 

@@ -12,10 +12,9 @@ The journals are the truth and `curves.h5` is made from them, at any time and ag
 
 from __future__ import annotations
 
-import dataclasses
 import fcntl
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
@@ -28,10 +27,12 @@ from lcbench.files import PARTIAL, keep_aside, replacing
 from lcbench.header import from_plain, to_plain
 from lcbench.journal import read_journal, repair_journal
 from lcbench.recording import nameless, trainings_from_journals
+from lcbench.salvage import repair_curves, verify_curves
 from lcbench.schema import SCHEMA_VERSION
-from lcbench.store import read_curves, verify_curves, write_curves
+from lcbench.store import read_curves, write_curves
+from lcbench.table import CurveTable
 from lcbench.task import TaskInfo
-from lcbench.training import CurveTable
+from lcbench.training import Training
 
 HEADER = "table.json"
 JOURNALS = "journals"
@@ -45,7 +46,7 @@ def write_header(
 ) -> Path:
     """Write what the curves of a run are curves of; `header.provenance_now` makes the usual provenance."""
     path = Path(directory) / HEADER
-    table = CurveTable(task=task, space=space, objective=objective, provenance=provenance)
+    table = CurveTable.of(task=task, space=space, objective=objective, provenance=provenance)
     with replacing(path) as temporary:
         text = json.dumps({"schema_version": SCHEMA_VERSION, **to_plain(table)}, indent=1)
         temporary.write_text(text + "\n", encoding="utf-8")
@@ -84,7 +85,13 @@ def read_run(directory: str | PathLike[str]) -> CurveTable:
     Raises:
         UserError: if the directory has no readable header, or its journals contradict each other.
     """
-    return dataclasses.replace(read_header(directory), trainings=tuple(trainings_from_journals(journals(directory))))
+    return _with_trainings(read_header(directory), trainings_from_journals(journals(directory)))
+
+
+def _with_trainings(header: CurveTable, trainings: Iterable[Training]) -> CurveTable:
+    return CurveTable.of(
+        task=header.task, space=header.space, objective=header.objective, provenance=header.provenance, trainings=trainings
+    )
 
 
 def pack(directory: str | PathLike[str]) -> Path:
@@ -102,7 +109,7 @@ def pack(directory: str | PathLike[str]) -> Path:
             at = (row.trial, row.horizon)
             if at not in longest or len(row.curve) >= len(longest[at].curve):
                 longest[at] = row
-        table = dataclasses.replace(table, trainings=tuple(longest[at] for at in sorted(longest)))
+        table = _with_trainings(table, (longest[at] for at in sorted(longest)))
     write_curves(path, [table])
     return path
 
@@ -124,18 +131,20 @@ def verify(path: str | PathLike[str]) -> list[str]:
     return problems + (verify_curves(path / CURVES) if (path / CURVES).exists() else [])
 
 
-def repair(directory: str | PathLike[str]) -> list[str]:
-    """Rescue every undamaged record of a run that is not running, and say what was done, a sentence each.
+def repair(path: str | PathLike[str]) -> list[str]:
+    """Rescue every undamaged record of a database, or of a run that is not running; say what was done, a sentence each.
 
     A damaged journal is rewritten without its damage, a damaged header is restored from `curves.h5`, and a damaged or
     missing `curves.h5` is packed again. Every damaged original is kept beside its successor (`files.keep_aside`).
 
     Raises:
-        UserError: if this is not a run directory, or its header is lost.
+        UserError: if this is neither a database nor a run directory, its header is lost, or nothing can be rescued.
     """
-    directory = Path(directory)
-    with _held(directory):
-        return _repair(directory)
+    path = Path(path)
+    if path.is_file():
+        return repair_curves(path)
+    with _held(path):
+        return _repair(path)
 
 
 @contextmanager

@@ -6,6 +6,10 @@ a configuration, a seed and an annealing horizon, so several seeds and horizons 
 Notation: M recorded metrics (planes), n trainings (rows), T the longest curve. Entry 0 is the untrained network, entry e
 the network after e epochs. A row of length l is valid in entries 0..l-1 and NaN beyond; a metric that does not apply to
 a training (a gradient of layer 4 in a network of three) is NaN in its whole row.
+
+Two layouts hold the same datasets. *serving*: every dataset is contiguous, `curves` and `seconds` start at a multiple of
+64 bytes, so that a reader maps them into memory and never touches HDF5 again. *compressed*: byte-shuffled and deflated,
+`curves` in one chunk per metric, for distribution. Any HDF5 library reads both.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ from dataclasses import dataclass
 
 from lcbench.query import Status
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Version of the layout; raised when an older reader would misread a newer file."""
 
 UNFINISHED = "unfinished"
@@ -41,9 +45,7 @@ class Dataset:
 
 
 DATASETS = (
-    Dataset(
-        "curves", "(M, n, T)", "<f4", "of the metric", "value of metric m in training i after e epochs; contiguous, to be memory-mapped"
-    ),
+    Dataset("curves", "(M, n, T)", "<f4 or <f8", "attribute `units`", "value of metric m in training i after e epochs"),
     Dataset("seconds", "(n, T)", "<f8", "s", "cumulative time of training and evaluation; never decreases along a row"),
     Dataset("length", "(n,)", "<i4", "entries", "number of valid entries of the row, counted from epoch 0"),
     Dataset("trial", "(n,)", "<i8", "", "number that names the training inside its run"),
@@ -62,13 +64,19 @@ DATASETS = (
         "one column per hyperparameter of the space; attribute `kind` is integer or float (numbers, NaN where inactive), "
         "text (as it is) or json (JSON text for anything else); text is empty where inactive",
     ),
+    Dataset(
+        "results/<name>", "(n,)", "<f8", "", "a further scalar of a training under the name that its source gave it; NaN where it gave none"
+    ),
+    Dataset("row_crc32", "(M + 1, n)", "<u4", "", "CRC-32 of every curve (m, i), and in the last line of everything else that row i holds"),
 )
-"""Every dataset of a table. All are contiguous but `error`, which is compressed; each has the attribute `crc32` of its bytes."""
+"""Every dataset of a table. `error` is compressed in both layouts; each has the attribute `crc32` of its bytes."""
 
 ATTRIBUTES = {
     "task": "JSON of the task: name, kind, OpenML task id, fold, split, sizes",
     "space": "JSON of the search space, as ConfigSpace serialises it",
     "metrics": "names of the planes of `curves`, M texts",
+    "units": "unit of every plane as it is stored, M texts; percent means that the metric's own unit is a hundredth of it",
+    "results": "names of the columns in the group `results`, possibly none",
     "objective": "name of the metric that the recording run optimised, one of the planes",
     "split": "how train, validation and test rows were chosen, in words",
     "created": "when the recording began, UTC, ISO 8601",
@@ -92,3 +100,12 @@ def link(name: str) -> str:
     """
     quoted = name.replace("%", "%25").replace("/", "%2F").replace("\0", "%00")
     return "%2E" if quoted == "." else quoted
+
+
+def unlinked(name: str) -> str:
+    """The inverse of `link`.
+
+    >>> unlinked("p%2Fq 100%25")
+    'p/q 100%'
+    """
+    return name.replace("%00", "\0").replace("%2F", "/").replace("%2E", ".").replace("%25", "%")

@@ -6,6 +6,7 @@ each hyperparameter (log where it is declared log); a category k of c sits at (k
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,11 @@ from ConfigSpace import (
     UniformIntegerHyperparameter,
 )
 from ConfigSpace.exceptions import ForbiddenValueError
+from ConfigSpace.hyperparameters import Hyperparameter
 from numpy.typing import NDArray
+
+from lcbench.columns import INACTIVE, Column, decode_column
+from lcbench.errors import UserError
 
 
 def lcbench_space() -> ConfigurationSpace:
@@ -78,6 +83,54 @@ def encode(configurations: Sequence[Configuration], space: ConfigurationSpace) -
     discrete = levels > 0
     vectors[:, discrete] = (vectors[:, discrete] - first[discrete] + 0.5) / levels[discrete]
     return vectors
+
+
+def encode_columns(columns: Mapping[str, Column], space: ConfigurationSpace) -> NDArray[np.float64]:  # (n, d)
+    """Place configurations that are held in columns in the unit cube, as `encode` does, without making them objects."""
+    vectors = np.column_stack([_vector(columns[name], space[name]) for name in space])
+    levels, first = _levels(space)
+    discrete = levels > 0
+    vectors[:, discrete] = (vectors[:, discrete] - first[discrete] + 0.5) / levels[discrete]
+    return vectors
+
+
+def _vector(column: Column, hyperparameter: Hyperparameter) -> NDArray[np.float64]:  # (n,)
+    values = decode_column(column)
+    active = np.array([value is not INACTIVE for value in values], bool)
+    vector = np.full(len(values), np.nan)
+    if active.any():
+        if column.kind in ("integer", "float"):
+            vector[active] = hyperparameter.to_vector(column.values[active])
+        else:
+            vector[active] = [hyperparameter.to_vector(value) for value in values if value is not INACTIVE]
+    return vector
+
+
+def nearest(configuration: Configuration | Mapping[str, Any], encoded: NDArray[np.float64], space: ConfigurationSpace) -> int:
+    """Row of `encoded` (n, d) that is nearest to a configuration: Euclidean, where categories and activity are equal or 1 apart.
+
+    Raises:
+        UserError: if the configuration is not one of the space.
+    """
+    if not isinstance(configuration, Configuration):
+        configuration = _checked(configuration, space)
+    point = encode([configuration], space)[0]
+    difference = encoded - point
+    unordered = cardinalities(space) > 0
+    difference[:, unordered] = difference[:, unordered] != 0
+    difference[np.isnan(encoded) != np.isnan(point)] = 1.0
+    return int(np.argmin(np.nansum(difference**2, axis=1)))
+
+
+def _checked(values: Mapping[str, Any], space: ConfigurationSpace) -> Configuration:
+    if unknown := values.keys() - space.keys():
+        hints = {name: difflib.get_close_matches(name, space, n=1) for name in sorted(unknown)}
+        said = ", ".join(f"{name!r}" + (f" (did you mean {near[0]!r}?)" if near else "") for name, near in hints.items())
+        raise UserError(f"the configuration has {said}, but the hyperparameters are {', '.join(space)}")
+    try:
+        return Configuration(space, values=dict(values))
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{dict(values)} is not a configuration of the space {space.name!r}: {error}") from None
 
 
 def decode(points: NDArray[np.float64], space: ConfigurationSpace) -> list[Configuration]:  # (n, d)

@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 from lcbench.curve import LearningCurve
 from lcbench.schema import STATUSES
 from lcbench.space import key, lcbench_space, plain, sample
+from lcbench.table import CurveTable
 from lcbench.task import TaskInfo
-from lcbench.training import CurveTable, Training
+from lcbench.training import Training
 
 TASK = TaskInfo("vehicle", "classification", 167168, 0, "official hold-out, 33 % validation", 379, 187, 280, 18, 4)
 COLUMNS = ("train_loss", "val_accuracy", "lr", "gradient_norm_layer_4")
@@ -83,6 +84,7 @@ def trainings(draw, space: ConfigurationSpace) -> Training:
         status=draw(st.sampled_from(STATUSES)),
         error=draw(st.text(max_size=20)),
         curve=draw(curves()),
+        results=draw(st.dictionaries(st.sampled_from(["final_val_accuracy", "a/b"]), st.floats(allow_nan=False), max_size=2)),
     )
 
 
@@ -103,4 +105,4 @@ def tables(draw) -> CurveTable:
             },
         )
     )
-    return CurveTable(task=TASK, space=space, objective="val_accuracy", trainings=tuple(rows), provenance=provenance)
+    return CurveTable.of(task=TASK, space=space, objective="val_accuracy", trainings=tuple(rows), provenance=provenance)

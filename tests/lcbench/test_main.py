@@ -13,6 +13,7 @@ from lcbench.recording import epoch_record, training_record
 from lcbench.rundir import pack, read_run, write_header
 from lcbench.space import plain
 from lcbench.store import write_curves
+from lcbench.table import CurveTable
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def test_info_shows_the_tables(run, name, capsys):
 
 def test_info_shows_many_tables_a_line_each(run, capsys):
     table = read_run(run)
-    other = dataclasses.replace(table, task=dataclasses.replace(TASK, name="adult"), trainings=())
+    other = CurveTable.of(task=dataclasses.replace(TASK, name="adult"), space=table.space, objective=table.objective)
     write_curves(run / "two.h5", [table, other])
     assert main(["info", str(run / "two.h5")]) == 0
     header, *lines = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]

@@ -217,8 +217,8 @@ def test_a_lost_header_without_a_database_says_what_to_do(run):
 
 def test_a_newer_header_says_so(run):
     header = json.loads((run / "table.json").read_text())
-    (run / "table.json").write_text(json.dumps({**header, "schema_version": 2}))
-    with pytest.raises(UserError, match="has schema version 2, but this code reads up to 1"):
+    (run / "table.json").write_text(json.dumps({**header, "schema_version": 3}))
+    with pytest.raises(UserError, match="has schema version 3, but this code reads up to 2"):
         read_run(run)
 
 

@@ -1,5 +1,6 @@
 """The database: what is written comes back, plain h5py reads it, and no damage passes unnoticed."""
 
+import dataclasses
 import json
 import zlib
 
@@ -13,10 +14,12 @@ from hypothesis import strategies as st
 from lcbench.columns import INACTIVE, decode_column, encode_column
 from lcbench.curve import LearningCurve
 from lcbench.errors import UserError
+from lcbench.salvage import repair_curves, verify_curves
 from lcbench.schema import ATTRIBUTES, DATASETS, FILE_ATTRIBUTES, STATUSES, link
 from lcbench.space import key, plain
-from lcbench.store import group_name, read_curves, verify_curves, write_curves
-from lcbench.training import CurveTable, Training
+from lcbench.store import group_name, read_curves, write_curves
+from lcbench.table import CurveTable
+from lcbench.training import Training
 
 
 def training(trial=0, space="lcbench", **changes):
@@ -38,13 +41,16 @@ def training(trial=0, space="lcbench", **changes):
 
 
 def table(*rows, space="lcbench", task=TASK, **provenance):
-    return CurveTable(task=task, space=SPACES[space], objective="val_accuracy", trainings=rows, provenance=provenance)
+    return CurveTable.of(task=task, space=SPACES[space], objective="val_accuracy", trainings=rows, provenance=provenance)
 
 
 @pytest.fixture
 def database(tmp_path):
     path = tmp_path / "curves.h5"
-    rows = (training(0), training(1, status="crashed", error="Boom: ü", curve=LearningCurve.empty()))
+    rows = (
+        training(0, results={"final_val_accuracy": 50.0}),
+        training(1, status="crashed", error="Boom: ü", curve=LearningCurve.empty()),
+    )
     write_curves(path, [table(*rows, licence="CC0", created="2026-01-31T12:00:00+00:00", versions={"torch": "2"}, host={"cores": 2})])
     return path
 
@@ -113,10 +119,10 @@ def test_plain_h5py_finds_what_the_schema_says(database):
         group = file["tables/vehicle/lcbench"]
         assert set(group.attrs) == set(ATTRIBUTES)
         assert set(group) == {path.partition("/")[0] for path in described}
-        sizes = {"M": 2, "n": 2, "T": 3}
+        sizes = {"M": 2, "M + 1": 3, "n": 2, "T": 3}
         for path, dataset in described.items():
-            found = group[path.replace("<hyperparameter>", "momentum")]
-            assert found.shape == tuple(sizes[letter] for letter in dataset.shape if letter in sizes)
+            found = group[path.replace("<hyperparameter>", "momentum").replace("<name>", "final_val_accuracy")]
+            assert found.shape == tuple(sizes[letter] for letter in dataset.shape.strip("(),").split(", "))
             assert (found.chunks is None) == (path != "error")
             if dataset.dtype == "text":
                 assert h5py.check_string_dtype(found.dtype).encoding == "utf-8"
@@ -202,8 +208,15 @@ def test_another_hdf5_file_says_so(tmp_path):
 
 def test_a_newer_file_says_so(database):
     with h5py.File(database, "r+") as file:
-        file.attrs["schema_version"] = 2
-    with pytest.raises(UserError, match=r"has schema version 2, but this code reads 1\.\.1; update it"):
+        file.attrs["schema_version"] = 3
+    with pytest.raises(UserError, match="has schema version 3, but this code reads 2; update it"):
+        read_curves(database)
+
+
+def test_an_older_file_says_how_it_is_made_anew(database):
+    with h5py.File(database, "r+") as file:
+        file.attrs["schema_version"] = 1
+    with pytest.raises(UserError, match=rf"has schema version 1, but this code reads 2; `python -m lcbench repair {database.parent}`"):
         read_curves(database)
 
 
@@ -211,7 +224,7 @@ def test_a_truncated_file_says_so(database):
     data = database.read_bytes()
     for n in (len(data) - 1, len(data) // 2, 100):
         database.write_bytes(data[:n])
-        with pytest.raises(UserError, match=rf"is damaged or cut short .*python -m lcbench repair {database.parent}"):
+        with pytest.raises(UserError, match=rf"is damaged or cut short .*python -m lcbench repair {database}"):
             read_curves(database)
 
 
@@ -279,6 +292,93 @@ def test_no_flipped_byte_gives_wrong_data(database):
     assert n_noticed > 0.2 * len(positions)
 
 
+# ---- layouts, mapping, repair
+
+
+@given(tables())
+@settings(deadline=None, max_examples=30)
+def test_the_compressed_layout_holds_the_same(tmp_path_factory, drawn):
+    path = tmp_path_factory.mktemp("store") / "curves.h5"
+    write_curves(path, [drawn], layout="compressed")
+    assert read_curves(path) == [drawn]
+    assert verify_curves(path) == []
+
+
+def test_float64_is_kept_where_it_is_asked_for(tmp_path):
+    exact = dataclasses.replace(one := table(training()), curves=one.curves.astype(np.float64) + 1e-12)
+    write_curves(tmp_path / "c.h5", [exact])
+    (found,) = read_curves(tmp_path / "c.h5")
+    assert found.curves.dtype == np.float64
+    assert found == exact
+
+
+def _many(n=20):
+    rng = np.random.default_rng(0)
+    curves = [LearningCurve(np.arange(8), np.arange(8.0), {"val_accuracy": rng.random(8), "lr": rng.random(8)}) for _ in range(n)]
+    return table(*(training(i, curve=curve, error=f"row {i}") for i, curve in enumerate(curves)))
+
+
+def _flip(path, dataset, index):
+    """Change one byte of a contiguous dataset, in the file."""
+    with h5py.File(path) as file:
+        at = file[f"tables/vehicle/lcbench/{dataset}"].id.get_offset() + index
+    data = bytearray(path.read_bytes())
+    data[at] ^= 0x10
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(("dataset", "row_bytes"), [("curves", 32), ("seconds", 64), ("seed", 8), ("configs/momentum", 8), ("key", 16)])
+def test_repair_drops_the_damaged_row_and_keeps_every_other(tmp_path, dataset, row_bytes):
+    path, whole = tmp_path / "c.h5", _many()
+    write_curves(path, [whole])
+    _flip(path, dataset, 7 * row_bytes + 3)
+    assert f"checksum of the dataset /tables/vehicle/lcbench/{dataset} does not fit" in verify_curves(path)[0]
+    done = repair_curves(path)
+    assert done[0] == "/tables/vehicle/lcbench: 19 of 20 trainings kept, dropped row 7"
+    assert verify_curves(path) == []
+    assert read_curves(path) == [whole.take([i for i in range(20) if i != 7])]
+    assert len(list(tmp_path.glob("c.h5.damaged"))) == 1
+    assert repair_curves(path) == []
+
+
+def test_damaged_checksums_cost_no_row(tmp_path):
+    path, whole = tmp_path / "c.h5", _many()
+    write_curves(path, [whole])
+    _flip(path, "row_crc32", 5)
+    assert len(verify_curves(path)) == 1
+    repair_curves(path)
+    assert read_curves(path) == [whole]
+
+
+def test_an_unreadable_metric_is_dropped_instead_of_every_row(tmp_path):
+    path, whole = tmp_path / "c.h5", _many()
+    write_curves(path, [whole], layout="compressed")
+    with h5py.File(path) as file:
+        chunk = file["tables/vehicle/lcbench/curves"].id.get_chunk_info(1)
+    data = bytearray(path.read_bytes())
+    data[chunk.byte_offset + 10 : chunk.byte_offset + 40] = bytes(30)
+    path.write_bytes(data)
+    assert "20 of 20 trainings kept, lost metrics lr" in repair_curves(path)[0]
+    assert read_curves(path) == [whole.take(range(20), ["val_accuracy"])]
+
+
+def test_one_lost_table_does_not_cost_the_others(tmp_path):
+    path, whole = tmp_path / "c.h5", _many()
+    other = table(training(), task=dataclasses.replace(TASK, name="adult"))
+    write_curves(path, [whole, other])
+    with h5py.File(path, "r+") as file:
+        file["tables/adult/lcbench"].attrs["task"] = "{}"
+    done = repair_curves(path)
+    assert done[0].startswith("/tables/adult/lcbench: lost")
+    assert read_curves(path) == [whole]
+
+
+def test_what_cannot_be_rescued_says_so(database):
+    database.write_bytes(database.read_bytes()[:300])
+    with pytest.raises(UserError, match="is damaged or cut short"):
+        repair_curves(database)
+
+
 # ---- values that refuse to be wrong
 
 
@@ -305,4 +405,4 @@ def test_a_foreign_hyperparameter_is_refused():
 
 def test_a_space_without_a_name_is_refused():
     with pytest.raises(ValueError, match="needs a name"):
-        CurveTable(task=TASK, space=SPACES["lcbench"].__class__(), objective="a")
+        CurveTable.of(task=TASK, space=SPACES["lcbench"].__class__(), objective="a")

@@ -1,0 +1,135 @@
+"""A curve database that is open for serving: tables by name, in milliseconds, their curves mapped into memory."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+
+from lcbench.errors import UserError
+from lcbench.plane import Plane, Planes
+from lcbench.schema import link, unlinked
+from lcbench.store import opened, read_plane, read_table
+from lcbench.table import CurveTable
+from lcbench.view import view_named
+
+SHIPPED = Path(__file__).parent / "data" / "lcbench_small.h5"
+"""The small database that comes with the code; see the data card beside it."""
+
+
+class Database:
+    """One HDF5 file of tables, read as they are asked for and then kept; the file itself is closed between reads.
+
+    >>> Database().table("vehicle").metrics[:2]
+    ('train_loss', 'train_accuracy')
+    """
+
+    def __init__(self, path: str | PathLike[str] = SHIPPED) -> None:
+        """Open a database, by default the one that ships.
+
+        Raises:
+            UserError: if it is missing, no curve database, damaged, or has another schema version.
+        """
+        self.path = Path(path)
+        self._tables: dict[tuple[str, str], CurveTable] = {}
+        with opened(self.path) as file:
+            tasks = file.get("tables", {})
+            self.names: tuple[tuple[str, str], ...] = tuple((unlinked(task), unlinked(space)) for task in tasks for space in tasks[task])
+            """(task, space) of every table; a fold other than 0 is set off by ``@fold``."""
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __iter__(self) -> Iterator[CurveTable]:
+        return (self.table(task, space) for task, space in self.names)
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Names of the tasks, each once."""
+        return tuple(dict.fromkeys(task for task, _ in self.names))
+
+    def table(self, task: str, space: str | None = None) -> CurveTable:
+        """The table of a task; `space` may be left out where there is only one.
+
+        Raises:
+            UserError: if there is no such table, with the nearest names, or several.
+        """
+        name = self._name(task, space)
+        if name not in self._tables:
+            with opened(self.path) as file:
+                self._tables[name] = read_table(file[_group_of(*name)], mapped=True)
+        return self._tables[name]
+
+    def plane(self, task: str, metric: str, space: str | None = None) -> Plane:
+        """One metric of all trainings of a task, straight from the file: the shortest way to a first value.
+
+        Values are in the unit of the metric; entry 0, the untrained network, is epoch 0.
+
+        Raises:
+            UserError: if there is no such table or metric, with the nearest names.
+        """
+        with opened(self.path) as file:
+            return read_plane(file[_group_of(*self._name(task, space))], metric)
+
+    def _name(self, task: str, space: str | None) -> tuple[str, str]:
+        found = [name for name in self.names if name[0] == task and space in (None, name[1])]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise UserError(f"`space` must be given, because {self.path} has several tables of {task!r}: {_listed(s for _, s in found)}")
+        if task in self.tasks:
+            raise UserError(f"`space` is {space!r}, but {self.path} has {task!r} in {_listed(s for t, s in self.names if t == task)}")
+        near = difflib.get_close_matches(task, self.tasks, n=3, cutoff=0.5)
+        hint = f"did you mean {_listed(near)}? " if near else ""
+        raise UserError(f"`task` is {task!r}, but {self.path} does not have it; {hint}It has {_listed(self.tasks)}")
+
+    @cached_property
+    def index(self) -> dict[tuple[str, str, str], int]:
+        """Number of every plane in `planes`, by (task, space, metric)."""
+        names = [(*name, metric) for name in self.names for metric in self.table(*name).metrics]
+        return {name: i for i, name in enumerate(names)}
+
+    def planes(self, view: str = "trained") -> Planes:
+        """Every metric of every table in one piece, numbered by `index`, for vectorised look-ups across all of them.
+
+        Values are as stored (`CurveTable.units`); rows count all trainings of a table. In the serving layout the whole file
+        is mapped and nothing is read.
+
+        Raises:
+            UserError: if the tables have different types of values.
+        """
+        tables = list(self)
+        if len(types := {table.curves.dtype for table in tables}) > 1:
+            raise UserError(f"{self.path} has tables of {_listed(map(str, types))}; planes need one type, export it with one precision")
+        starts = self._starts(tables)
+        if starts is None:
+            flat = np.concatenate([table.curves.ravel() for table in tables])
+            starts = list(np.cumsum([0, *(table.curves.size for table in tables[:-1])]))
+        else:
+            dtype = tables[0].curves.dtype
+            flat = np.asarray(np.memmap(self.path, dtype, "r", shape=(self.path.stat().st_size // dtype.itemsize,)))
+        sizes = [table.seconds.shape for table in tables]
+        offsets = [start + m * n * t for start, table, (n, t) in zip(starts, tables, sizes, strict=True) for m in range(len(table.metrics))]
+        shapes = [size for table, size in zip(tables, sizes, strict=True) for _ in table.metrics]
+        return Planes(flat, offsets, shapes, view_named(view).first)
+
+    def _starts(self, tables: list[CurveTable]) -> list[int] | None:
+        """Where the curves of every table begin in the file, in values; None if they are not contiguous."""
+        with opened(self.path) as file:
+            offsets = [file[_group_of(*name)]["curves"].id.get_offset() for name in self.names]
+        if any(offset is None for offset in offsets):
+            return None
+        return [offset // table.curves.itemsize for offset, table in zip(offsets, tables, strict=True)]
+
+
+def _group_of(task: str, space: str) -> str:
+    """Name of the group of a table in its file."""
+    return f"/tables/{link(task)}/{link(space)}"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names)
