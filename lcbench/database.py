@@ -13,7 +13,7 @@ import numpy as np
 from lcbench.errors import UserError
 from lcbench.plane import Plane, Planes
 from lcbench.schema import link, unlinked
-from lcbench.store import opened, read_plane, read_table
+from lcbench.store import FittedModel, model_groups, opened, read_model, read_plane, read_table
 from lcbench.table import CurveTable
 from lcbench.view import view_named
 
@@ -74,6 +74,33 @@ class Database:
         """
         with opened(self.path) as file:
             return read_plane(file[_group_of(*self._name(task, space))], metric)
+
+    @cached_property
+    def models(self) -> dict[tuple[str, str], tuple[str, ...]]:
+        """Columns that a model was fitted to, by (task, space)."""
+        found: dict[tuple[str, str], tuple[str, ...]] = {}
+        with opened(self.path) as file:
+            for group in model_groups(file):
+                task, space, column = (unlinked(part) for part in group.name.split("/")[2:])
+                found[task, space] = (*found.get((task, space), ()), column)
+        return found
+
+    def fitted(self, task: str, space: str | None = None) -> list[FittedModel]:
+        """Every model that was fitted to a table, checked.
+
+        Raises:
+            UserError: if there is no such table, or no model of it, with what to do.
+        """
+        name = self._name(task, space)
+        columns = self.models.get(name, ())
+        if not columns:
+            have = _listed(dict.fromkeys(task for task, _ in self.models)) or "none"
+            raise UserError(
+                f"{self.path} has no surrogate of {task!r} (it has one of {have}); "
+                f"`python -m lcbench fit-surrogate {self.path} --task {task}` fits it"
+            )
+        with opened(self.path) as file:
+            return [read_model(file[f"/models/{link(name[0])}/{link(name[1])}/{link(column)}"]) for column in columns]
 
     def _name(self, task: str, space: str | None) -> tuple[str, str]:
         found = [name for name in self.names if name[0] == task and space in (None, name[1])]

@@ -48,7 +48,7 @@ class Plane:
             return self._view[row, epoch] * self._scale
         raise self._refusal(row, epoch)
 
-    def curve(self, row: int) -> NDArray[np.float64]:  # (last - first + 1,)
+    def curve(self, row: int) -> NDArray[np.floating]:  # (last - first + 1,)
         """All epochs of one training.
 
         Raises:
@@ -58,7 +58,7 @@ class Plane:
             raise self._refusal(row, self.first)
         return self.values[row, self.first : self.last + 1] * self._scale
 
-    def column(self, epoch: int) -> NDArray[np.float64]:  # (n,)
+    def column(self, epoch: int) -> NDArray[np.floating]:  # (n,)
         """All trainings after `epoch` epochs.
 
         Raises:
@@ -68,7 +68,7 @@ class Plane:
             raise self._refusal(0, epoch)
         return self.values[:, epoch] * self._scale
 
-    def matrix(self) -> NDArray[np.float64]:  # (n, last - first + 1)
+    def matrix(self) -> NDArray[np.floating]:  # (n, last - first + 1)
         """Everything."""
         return self.values[:, self.first : self.last + 1] * self._scale
 

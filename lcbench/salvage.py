@@ -23,7 +23,9 @@ from lcbench.store import (
     decode_text,
     groups,
     header_in,
+    model_groups,
     opened,
+    read_model,
     read_table,
     write_curves,
 )
@@ -34,7 +36,8 @@ def verify_curves(path: str | PathLike[str]) -> list[str]:
     """Read everything and name every problem; an empty list means that the database is whole."""
     try:
         with opened(Path(path)) as file:
-            return [problem for group in groups(file) for problem in _problems(group)]
+            found = [problem for group in groups(file) for problem in _problems(group)]
+            return found + [problem for group in model_groups(file) for problem in _model_problems(group)]
     except UserError as error:
         return [str(error)]
 
@@ -58,6 +61,14 @@ def _problems(group: h5py.Group) -> list[str]:
     return found
 
 
+def _model_problems(group: h5py.Group) -> list[str]:
+    try:
+        read_model(group)
+    except UNREADABLE as error:
+        return [str(error) if isinstance(error, UserError) else f"{group.file.filename}: {group.name} is no model: {error}"]
+    return []
+
+
 def repair_curves(path: str | PathLike[str]) -> list[str]:
     """Rescue every undamaged training of a database, and say what was done, a sentence each; the original is kept aside.
 
@@ -70,7 +81,7 @@ def repair_curves(path: str | PathLike[str]) -> list[str]:
     path = Path(path)
     if not verify_curves(path):
         return []
-    tables, done = [], []
+    tables, models, done = [], [], []
     with opened(path) as file:
         for group in groups(file):
             try:
@@ -80,10 +91,15 @@ def repair_curves(path: str | PathLike[str]) -> list[str]:
                 continue
             tables.append(table)
             done.append(f"{group.name}: {sentence}")
+        for group in model_groups(file):
+            if _model_problems(group):
+                done.append(f"{group.name}: a damaged model was dropped, fit it again: `python -m lcbench fit-surrogate {path}`")
+            else:
+                models.append(read_model(group))
     if not tables:
         raise UserError(f"nothing in {path} can be rescued: {'; '.join(done) or 'it has no table'}; fetch it again")
     kept = keep_aside(path)
-    write_curves(path, tables)
+    write_curves(path, tables, models=models)
     return [*done, f"{path}: written anew, the damaged one is {kept.name}"]
 
 

@@ -88,6 +88,12 @@ ATTRIBUTES = {
 }
 """Every attribute of the group of a table."""
 
+MODELS = {
+    "about": "UTF-8 JSON as bytes: kind and version of the model, quality report; attribute `crc32` is that of the text",
+    "arrays/<name>": "whatever the model needs, each with the attribute `crc32`",
+}
+"""Every dataset of a fitted model, which stands in the group ``/models/<task>/<space>/<column>``."""
+
 FILE_ATTRIBUTES = {"schema_version": "version of this layout, an integer"}
 """Every attribute of the root group."""
 

@@ -10,6 +10,7 @@ import difflib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
@@ -25,7 +26,7 @@ from lcbench.files import replacing
 from lcbench.header import from_plain, to_plain
 from lcbench.metric import SCALES
 from lcbench.plane import Plane
-from lcbench.schema import ATTRIBUTES, SCHEMA_VERSION, STATUSES, link
+from lcbench.schema import ATTRIBUTES, SCHEMA_VERSION, STATUSES, link, unlinked
 from lcbench.table import NUMBERS, TEXTS, CurveTable
 
 Layout = Literal["serving", "compressed"]
@@ -44,10 +45,28 @@ _TEXTS_OF_PROVENANCE = ("created", "licence")
 _JSONS_OF_PROVENANCE = ("versions", "host")
 
 
-def write_curves(path: str | PathLike[str], tables: Iterable[CurveTable], *, layout: Layout = "serving") -> None:
-    """Write a database of `tables` to `path`: all of it or, if anything fails, nothing.
+@dataclass(frozen=True)
+class FittedModel:
+    """A model that was fitted to one column of one table, as the database keeps it: arrays, and JSON about them."""
 
-    The tables may come from a generator; only one is held at a time.
+    task: str
+    """Name of the task in the file, a fold other than 0 set off by ``@fold``."""
+    space: str
+    """Name of the space."""
+    column: str
+    """What it predicts, e.g. ``val_accuracy`` or ``seconds``."""
+    arrays: Mapping[str, NDArray[Any]]
+    """Whatever the model needs."""
+    about: Mapping[str, Any]
+    """In JSON types: kind, version, quality report."""
+
+
+def write_curves(
+    path: str | PathLike[str], tables: Iterable[CurveTable], *, layout: Layout = "serving", models: Iterable[FittedModel] = ()
+) -> None:
+    """Write a database of `tables`, and of models fitted to them, to `path`: all of it or, if anything fails, nothing.
+
+    Both may come from generators; only one of them is held at a time.
 
     Raises:
         UserError: if two tables have the same task, fold and space.
@@ -59,6 +78,8 @@ def write_curves(path: str | PathLike[str], tables: Iterable[CurveTable], *, lay
             if name in file:
                 raise UserError(f"two tables are called {name}, but a database holds one per task, fold and space: merge their trainings")
             _write_table(file.create_group(name), table, layout)
+        for model in models:
+            _write_model(file, model)
 
 
 def read_curves(path: str | PathLike[str]) -> list[CurveTable]:
@@ -98,6 +119,14 @@ def _write_table(group: h5py.Group, table: CurveTable, layout: Layout) -> None:
     for name, values in table.results.items():
         put(group, f"results/{link(name)}", values.astype("<f8"), layout)
     put(group, "row_crc32", crcs_of_rows(table), layout)
+
+
+def _write_model(file: h5py.File, model: FittedModel) -> None:
+    group = file.create_group(f"/models/{link(model.task)}/{link(model.space)}/{link(model.column)}")
+    text = json.dumps(model.about)
+    group.create_dataset("about", data=np.frombuffer(text.encode(), np.uint8)).attrs["crc32"] = crc_of_attributes({"about": text})
+    for name, values in model.arrays.items():
+        put(group, f"arrays/{link(name)}", values, "serving")
 
 
 def put(group: h5py.Group, name: str, data: NDArray[Any], layout: Layout, chunks: tuple[int, ...] | None = None) -> h5py.Dataset:
@@ -179,6 +208,28 @@ def remedy(path: Path) -> str:
 def groups(file: h5py.File) -> list[h5py.Group]:
     """The group of every table, in the order of their names."""
     return [group for task in file["tables"].values() for group in task.values()] if "tables" in file else []
+
+
+def model_groups(file: h5py.File) -> list[h5py.Group]:
+    """The group of every model, in the order of their names."""
+    tasks = file["models"].values() if "models" in file else ()
+    return [group for task in tasks for space in task.values() for group in space.values()]
+
+
+def read_model(group: h5py.Group) -> FittedModel:
+    """One model, every byte checked.
+
+    Raises:
+        UserError: if it is damaged.
+    """
+    _, _, task, space, column = (unlinked(part) for part in group.name.split("/"))
+    text = bytes(group["about"][...]).decode()
+    if crc_of_attributes({"about": text}) != group["about"].attrs["crc32"]:
+        raise UserError(
+            f"{group.file.filename}: the checksum of {group.name} does not fit; fit it again: `python -m lcbench fit-surrogate`"
+        )
+    about = json.loads(text)
+    return FittedModel(task, space, column, {unlinked(name): checked(group, f"arrays/{name}") for name in group.get("arrays", ())}, about)
 
 
 def read_table(group: h5py.Group, *, mapped: bool = False) -> CurveTable:

@@ -70,6 +70,8 @@ class TabularBenchmark:
             UserError: if the metric, view, seed or horizon is not there, with what is.
         """
         self.table = table
+        if len(table) == 0:
+            raise UserError(f"the table of {table.task.name!r} is empty: nothing was recorded yet")
         self.view = view_named(view)
         self.metric = metric if isinstance(metric, Metric) else _metric(table, metric)
         self.objective = self.metric.on("val")
@@ -225,6 +227,16 @@ class TabularBenchmark:
             raise UserError(f"`column` is {name!r}, but no training on {self.task.name!r} has a finite value there")
         return int(row), float(sign * values[row, at])
 
+    def ranking(self, column: str | None = None, epoch: int | None = None) -> NDArray[np.int64]:  # (n,)
+        """All rows from the best to the worst by a column after `epoch` epochs (default: the last); no number comes last.
+
+        Raises:
+            UserError, IndexError: if the column or epoch is not there, or the column's name does not tell which way is better.
+        """
+        name = column or self.objective
+        values = _sign(name, None) * self.column(name).column(self.epochs if epoch is None else epoch)
+        return np.argsort(np.where(np.isfinite(values), values, np.inf), kind="stable")
+
     @cached_property
     def best_loss(self) -> float:
         """The smallest loss of the objective at any epoch of the view: what regret is measured against."""
@@ -287,18 +299,21 @@ class TabularBenchmark:
 
         index = pd.MultiIndex.from_product([range(len(self)), range(self.first, self.epochs + 1)], names=["row", "epoch"])
         configurations = pd.DataFrame(self.table.configurations(self.rows)).loc[index.get_level_values("row")].set_index(index)
-        columns = {name: self.column(name).matrix().ravel() for name in ("seconds", *self.table.metrics)}
-        frame = configurations.join(pd.DataFrame(columns, index=index), rsuffix="_measured")
+        columns = {self._measured(name): self.column(name).matrix().ravel() for name in ("seconds", *self.table.metrics)}
+        frame = pd.concat([configurations, pd.DataFrame(columns, index=index)], axis=1)
         ended = np.arange(self.first, self.epochs + 1) >= self._lengths[:, None]  # (n, epochs)
         return frame[~ended.ravel()]
+
+    def _measured(self, column: str) -> str:
+        return f"{column}_measured" if column in self.space else column
 
     def to_xarray_dict(self) -> dict[str, Any]:
         """What `xarray.Dataset.from_dict` takes: columns over (row, epoch), hyperparameters over (row,)."""
         configurations = self.table.configurations(self.rows)
         variables: dict[str, Any] = {
-            name: {"dims": ("row", "epoch"), "data": self.column(name).matrix()} for name in ("seconds", *self.table.metrics)
+            self._measured(name): {"dims": ("row", "epoch"), "data": self.column(name).matrix()}
+            for name in ("seconds", *self.table.metrics)
         }
-        variables = {name + "_measured" * (name in self.space): variable for name, variable in variables.items()}
         variables |= {name: {"dims": ("row",), "data": np.array([c.get(name) for c in configurations])} for name in self.space}
         coordinates = {"row": np.arange(len(self)), "epoch": np.arange(self.first, self.epochs + 1)}
         return {
@@ -326,8 +341,6 @@ def _metric(table: CurveTable, name: str | None) -> Metric:
 def _one_of(table: CurveTable, name: str, wanted: int | None, choose: Any) -> int:
     """The seed or horizon that was asked for, or the default one."""
     recorded = np.unique(table.columns[name]).tolist()
-    if not recorded:
-        raise UserError(f"the table of {table.task.name!r} is empty: nothing was recorded yet")
     if wanted is not None and wanted not in recorded:
         raise UserError(f"`{name}` is {wanted}, but {table.task.name!r} was recorded with {', '.join(map(str, recorded))}")
     return choose(recorded) if wanted is None else wanted

@@ -1,0 +1,146 @@
+"""Several tables of one task and space made one: runs of several optimizers, seeds and machines in one database."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lcbench.columns import INACTIVE, Column, decode_column, encode_column
+from lcbench.errors import UserError
+from lcbench.table import NUMBERS, TEXTS, CurveTable
+
+
+def merge(tables: Sequence[CurveTable]) -> CurveTable:
+    """One table with the trainings of all, in their order.
+
+    Of two trainings of the same configuration, seed and horizon the longer one counts, of equally long ones the earlier.
+    Trial numbers stay as they are unless two trainings would share one; then all are numbered anew. A metric that a
+    table lacks is NaN in its rows.
+
+    Raises:
+        UserError: if the tables are not of one task and space, or store a metric in different units.
+    """
+    first = tables[0]
+    if len(tables) == 1:
+        return first
+    for table in tables[1:]:
+        _check_alike(first, table)
+    metrics = tuple(dict.fromkeys(name for table in tables for name in table.metrics))
+    columns = {name: np.concatenate([table.columns[name] for table in tables]) for name in (*NUMBERS, *TEXTS)}
+    names = dict.fromkeys(name for table in tables for name in table.results)
+    whole = CurveTable(
+        task=first.task,
+        space=first.space,
+        objective=first.objective,
+        provenance=_provenance(tables),
+        metrics=metrics,
+        units=tuple(_unit(tables, name) for name in metrics),
+        curves=_curves(tables, metrics),
+        seconds=np.concatenate([_padded(table.seconds, _length(tables)) for table in tables]),
+        columns=columns,
+        configs={name: _config(tables, name) for name in first.space},
+        results={name: np.concatenate([table.results.get(name, np.full(len(table), np.nan)) for table in tables]) for name in names},
+    )
+    return _numbered(whole.take(_distinct(columns)))
+
+
+def choose_metrics(table: CurveTable, patterns: Iterable[str]) -> CurveTable:
+    """The table with those of its metrics that match a pattern, e.g. ``val_*``; the objective always stays.
+
+    Raises:
+        UserError: if a pattern matches nothing.
+    """
+    wanted = {table.objective}
+    for pattern in patterns:
+        found = fnmatch.filter(table.metrics, pattern)
+        if not found:
+            raise UserError(f"`metrics` has {pattern!r}, but {table.task.name!r} has {', '.join(table.metrics)}")
+        wanted.update(found)
+    return table.take(range(len(table)), [name for name in table.metrics if name in wanted])
+
+
+def _check_alike(one: CurveTable, other: CurveTable) -> None:
+    if replace(one.task, split="") != replace(other.task, split="") or one.space != other.space:
+        raise UserError(
+            f"tables of {one.task.name!r} cannot be merged: task {one.task} with space {one.space.name!r} is not "
+            f"{other.task} with space {other.space.name!r}; give one of them another name"
+        )
+    if one.objective != other.objective:
+        raise UserError(
+            f"tables of {one.task.name!r} were recorded for {one.objective!r} and for {other.objective!r}: they cannot be merged"
+        )
+
+
+def _unit(tables: Sequence[CurveTable], metric: str) -> str:
+    units = {table.units[table.plane(metric)] for table in tables if metric in table.metrics}
+    if len(units) > 1:
+        both = " and in ".join(sorted(units))
+        raise UserError(f"{metric!r} on {tables[0].task.name!r} is stored in {both}: only tables of one unit can be merged")
+    return units.pop()
+
+
+def _length(tables: Sequence[CurveTable]) -> int:
+    return max(table.n_entries for table in tables)
+
+
+def _padded(values: NDArray[Any], length: int) -> NDArray[Any]:  # (…, T) -> (…, length)
+    padding = [(0, 0)] * (values.ndim - 1) + [(0, length - values.shape[-1])]
+    return np.pad(values, padding, constant_values=np.nan)
+
+
+def _curves(tables: Sequence[CurveTable], metrics: Sequence[str]) -> NDArray[Any]:  # (M, n, T)
+    dtype = np.result_type(*(table.curves.dtype for table in tables))
+    curves = np.full((len(metrics), sum(map(len, tables)), _length(tables)), np.nan, dtype)
+    start = 0
+    for table in tables:
+        rows = slice(start, start + len(table))
+        for name in table.metrics:
+            curves[metrics.index(name), rows, : table.n_entries] = table.curves[table.plane(name)]
+        start = rows.stop
+    return curves
+
+
+def _config(tables: Sequence[CurveTable], name: str) -> Column:
+    values = [value for table in tables for value in decode_column(table.configs[name])]
+    return encode_column(tables[0].space[name], [{} if value is INACTIVE else {name: value} for value in values])
+
+
+def _distinct(columns: dict[str, NDArray[Any]]) -> NDArray[np.int64]:
+    """Rows that stay, in their order."""
+    best: dict[tuple[str, int, int], int] = {}
+    names = zip(columns["key"].tolist(), columns["seed"].tolist(), columns["horizon"].tolist(), strict=True)
+    for row, name in enumerate(names):
+        if name not in best or columns["length"][row] > columns["length"][best[name]]:
+            best[name] = row
+    return np.sort(np.fromiter(best.values(), np.int64, len(best)))
+
+
+def _numbered(table: CurveTable) -> CurveTable:
+    named = zip(*(table.columns[name].tolist() for name in ("trial", "seed", "horizon")), strict=True)
+    if len(set(named)) == len(table):
+        return table
+    numbers = {key: i for i, key in enumerate(dict.fromkeys(table.columns["key"].tolist()))}
+    trials = np.array([numbers[key] for key in table.columns["key"].tolist()], np.int64)
+    return replace(table, columns={**table.columns, "trial": trials})
+
+
+def _provenance(tables: Sequence[CurveTable]) -> dict[str, Any]:
+    """What all tables agree on; what they do not agree on as a list, a value each."""
+    names = dict.fromkeys(name for table in tables for name in table.provenance)
+    found: dict[str, Any] = {}
+    for name in names:
+        values: list[Any] = []
+        for table in tables:
+            value = table.provenance.get(name)
+            if value is not None and value not in values:
+                values.append(value)
+        found[name if len(values) == 1 else f"{name} (of each part)"] = values[0] if len(values) == 1 else values
+    if "created" not in found:  # the recording began with the earliest part
+        dates = [table.provenance["created"] for table in tables if "created" in table.provenance]
+        found |= {"created": min(dates)} if dates else {}
+    return found

@@ -1,0 +1,83 @@
+"""Merging: nothing recorded is lost, nothing is counted twice."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from tables import SPACE, fake_table, fake_training
+
+from lcbench.curve import LearningCurve
+from lcbench.errors import UserError
+from lcbench.merge import choose_metrics, merge
+from lcbench.table import CurveTable
+
+
+def _without_origin(table):
+    return dataclasses.replace(table, provenance={})
+
+
+def test_a_table_cut_in_two_and_merged_is_the_table():
+    whole = fake_table(10, seeds=(1, 2))
+    parts = [whole.take(range(7)), whole.take(range(7, 20))]
+    assert merge(parts) == whole
+    assert merge([whole]) is whole
+    assert merge([whole, whole]) == whole
+
+
+def test_the_longer_of_two_trainings_counts():
+    short = LearningCurve(np.arange(2), [0.0, 1.0], {"val_accuracy": [0.1, 0.2]})
+    cut = fake_table(2, more=[fake_training(2, curve=short, status="unfinished")])
+    merged = merge([cut, fake_table(4)])
+    assert merged.columns["length"].tolist() == [13, 13, 13, 13]
+    assert [row.configuration for row in merged.trainings] == [fake_training(i).configuration for i in (0, 1, 2, 3)]
+
+
+def test_trials_are_numbered_anew_only_where_they_collide():
+    other = CurveTable.of(
+        task=fake_table(0).task, space=SPACE, objective="val_accuracy", trainings=[dataclasses.replace(fake_training(7), trial=0)]
+    )
+    assert merge([fake_table(2), other]).columns["trial"].tolist() == [0, 1, 2]
+    assert merge([fake_table(2), fake_table(9).take([8])]).columns["trial"].tolist() == [0, 1, 8]
+
+
+def test_a_metric_that_one_table_lacks_is_nan_there():
+    one, other = fake_table(2), fake_table(4).take([2, 3], ["val_accuracy"])
+    merged = merge([one, other])
+    assert merged.metrics == one.metrics
+    assert np.isnan(merged.curves[merged.plane("test_accuracy"), 2:]).all()
+    assert np.isfinite(merged.curves[merged.plane("val_accuracy")]).all()
+
+
+def test_tables_of_different_lengths_are_padded():
+    merged = merge([fake_table(2), fake_table(2, horizons=(5,))])
+    assert merged.columns["length"].tolist() == [13, 13, 6, 6]
+    assert np.isnan(merged.curves[:, 2:, 6:]).all()
+    assert np.isnan(merged.seconds[2:, 6:]).all()
+
+
+def test_provenance_keeps_what_differs():
+    merged = merge([fake_table(1, created="2026-02-01", host={"cores": 2}), fake_table(2, created="2026-01-01", host={"cores": 2})])
+    assert merged.provenance["host"] == {"cores": 2}
+    assert merged.provenance["created"] == "2026-01-01"
+    assert merged.provenance["created (of each part)"] == ["2026-02-01", "2026-01-01"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"task": dataclasses.replace(fake_table(0).task, n_val=7)}, "tables of 'vehicle' cannot be merged: task"),
+        ({"objective": "val_cross_entropy"}, "were recorded for"),
+        ({"units": ("percent", "fraction", "nat")}, "'val_accuracy' on 'vehicle' is stored in fraction and in percent"),
+    ],
+)
+def test_what_does_not_belong_together_is_refused(changes, message):
+    with pytest.raises(UserError, match=message):
+        merge([fake_table(2), dataclasses.replace(fake_table(3), **changes)])
+
+
+def test_chosen_metrics_and_the_objective_stay():
+    assert choose_metrics(fake_table(2), ["test_*"]).metrics == ("val_accuracy", "test_accuracy")
+    with pytest.raises(
+        UserError, match="`metrics` has 'tset_*', but 'vehicle' has val_accuracy, test_accuracy, val_cross_entropy".replace("*", r"\*")
+    ):
+        choose_metrics(fake_table(2), ["tset_*"])
