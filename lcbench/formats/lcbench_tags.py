@@ -22,8 +22,8 @@ _TAGS = {
     **{f"Train/gradient_{statistic}": f"gradient_{statistic}" for statistic in STATISTICS},
 }
 _COLUMNS = {column: tag for tag, column in _TAGS.items()}
-_LAYER_TAG = re.compile(r"Train/layer_wise_gradient_(\w+)_layer_(\d+)")
-_LAYER_COLUMN = re.compile(r"gradient_(\w+)_layer_(\d+)")
+_LAYER_TAG = re.compile(r"Train/layer_wise_gradient_(\w+)_layer_(0|[1-9]\d*)")
+_LAYER_COLUMN = re.compile(r"gradient_(\w+)_layer_(0|[1-9]\d*)")
 
 RESULTS = (
     "final_train_cross_entropy",
@@ -51,7 +51,66 @@ CONSTANTS = {
     "activation": "relu",
     "mlp_shape": "funnel",
 }
-"""Keys of a published configuration that never vary, with the values of LCBench's generator; `cosine_annealing_T_max` is the horizon."""
+"""Keys of a published configuration that never vary, with the values of LCBench's generator."""
+
+HORIZON = "cosine_annealing_T_max"
+"""Key of a published configuration that holds the annealing horizon, in epochs."""
+
+TASKS = {
+    "APSFailure": 168868,
+    "Amazon_employee_access": 34539,
+    "Australian": 167104,
+    "Fashion-MNIST": 189908,
+    "KDDCup09_appetency": 3945,
+    "MiniBooNE": 168335,
+    "adult": 126025,
+    "airlines": 189354,
+    "albert": 189866,
+    "bank-marketing": 126029,
+    "blood-transfusion-service-center": 167184,
+    "car": 189905,
+    "christine": 168908,
+    "cnae-9": 167185,
+    "connect-4": 167201,
+    "covertype": 7593,
+    "credit-g": 167161,
+    "dionis": 189873,
+    "fabert": 168910,
+    "helena": 168329,
+    "higgs": 167200,
+    "jannis": 168330,
+    "jasmine": 189862,
+    "jungle_chess_2pcs_raw_endgame_complete": 189909,
+    "kc1": 167181,
+    "kr-vs-kp": 167149,
+    "mfeat-factors": 167152,
+    "nomao": 126026,
+    "numerai28.6": 167083,
+    "phoneme": 167190,
+    "segment": 189906,
+    "shuttle": 146212,
+    "sylvine": 189865,
+    "vehicle": 167168,
+    "volkert": 168331,
+}
+"""The data sets of the published files, in their order, and their OpenML tasks."""
+RESPLIT = frozenset(
+    {
+        "APSFailure",
+        "Amazon_employee_access",
+        "KDDCup09_appetency",
+        "MiniBooNE",
+        "airlines",
+        "christine",
+        "covertype",
+        "fabert",
+        "helena",
+        "jannis",
+        "shuttle",
+        "volkert",
+    }
+)
+"""Data sets whose task has no hold-out split of its own: LCBench took 33 % of the rows for testing, with seed 42."""
 
 
 def column_of(tag: str) -> str | None:
