@@ -106,8 +106,8 @@ def _vector(column: Column, hyperparameter: Hyperparameter) -> NDArray[np.float6
     return vector
 
 
-def nearest(configuration: Configuration | Mapping[str, Any], encoded: NDArray[np.float64], space: ConfigurationSpace) -> int:
-    """Row of `encoded` (n, d) that is nearest to a configuration: Euclidean, where categories and activity are equal or 1 apart.
+def nearest(configuration: Configuration | Mapping[str, Any], encoded: NDArray[np.float64], space: ConfigurationSpace) -> tuple[int, float]:
+    """Row of `encoded` (n, d) that is nearest to a configuration, and its distance: categories and activity are equal or 1 apart.
 
     Raises:
         UserError: if the configuration is not one of the space.
@@ -119,7 +119,9 @@ def nearest(configuration: Configuration | Mapping[str, Any], encoded: NDArray[n
     unordered = cardinalities(space) > 0
     difference[:, unordered] = difference[:, unordered] != 0
     difference[np.isnan(encoded) != np.isnan(point)] = 1.0
-    return int(np.argmin(np.nansum(difference**2, axis=1)))
+    squares = np.nansum(difference**2, axis=1)
+    row = int(np.argmin(squares))
+    return row, float(np.sqrt(squares[row]))
 
 
 def _checked(values: Mapping[str, Any], space: ConfigurationSpace) -> Configuration:

@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+SAME = 1e-9
+"""Two configurations whose places in the unit cube are not further apart than this are one."""
+
+
 class UnknownConfigurationError(UserError):
     """A configuration that was not recorded; `nearest` is the row of the recorded one that is closest to it."""
 
@@ -98,7 +102,6 @@ class TabularBenchmark:
         path: str | os.PathLike[str] = SHIPPED,
         *,
         space: str | None = None,
-        metric: Metric | str | None = None,
         **options: Any,
     ) -> TabularBenchmark:
         """Serve a task from a database, by default the small one that ships; `options` as of the class.
@@ -151,16 +154,20 @@ class TabularBenchmark:
     def row(self, configuration: Configuration | Mapping[str, Any]) -> int:
         """The row of a configuration.
 
+        ConfigSpace rounds numbers to 13 decimals and other people's files do not, so equal means equal within `SAME`.
+
         Raises:
             UnknownConfigurationError: if it was not recorded, with the nearest one that was.
         """
-        found = self.keys.get(key(configuration))
-        if found is None:
-            raise self._unknown(configuration)
-        return found
+        name = key(configuration)
+        if name not in self.keys:
+            near, distance = nearest(configuration, self.encoded, self.space)
+            if distance > SAME:
+                raise self._unknown(configuration, near)
+            self.keys[name] = near
+        return self.keys[name]
 
-    def _unknown(self, configuration: Configuration | Mapping[str, Any]) -> UnknownConfigurationError:
-        near = nearest(configuration, self.encoded, self.space)
+    def _unknown(self, configuration: Configuration | Mapping[str, Any], near: int) -> UnknownConfigurationError:
         return UnknownConfigurationError(
             f"the configuration {dict(configuration)} was not recorded on {self.task.name!r}; the nearest of the {len(self)} that were is "
             f"row {near}: {self.configuration(near)}. Ask for that one, wrap the benchmark in `lcbench.wrappers.NearestRecorded`, "

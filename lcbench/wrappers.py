@@ -53,5 +53,5 @@ class NearestRecorded:
         """Answer with the curve of the nearest recorded configuration; an equal one is at distance 0."""
         row = self.benchmark.keys.get(key(query.configuration))
         if row is None:
-            row = nearest(query.configuration, self.benchmark.encoded, self.space)
+            row, _ = nearest(query.configuration, self.benchmark.encoded, self.space)
         return self.benchmark.answer(query, row)

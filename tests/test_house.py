@@ -26,6 +26,7 @@ FORBIDDEN = {
     "analysis": {"torch", "hydra", "omegaconf"},
     "run": {"torch"},
 }
+ALLOWED_INSIDE = {"lcbench/formats/lcbench_api.py": {"matplotlib"}}  # in a function only: the test of the light floors and ruff prove it
 SOURCES = [ROOT / "run.py", *(path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py")))]
 LONGEST_FILE = 400
 
@@ -45,7 +46,7 @@ def test_imports_point_down(path):
     floor = path.relative_to(ROOT).parts[0].removesuffix(".py")
     imported = set(_imports(path))
     assert imported & set(PACKAGES) <= ALLOWED[floor] | {floor}
-    assert not imported & FORBIDDEN[floor]
+    assert not imported & FORBIDDEN[floor] - ALLOWED_INSIDE.get(str(path.relative_to(ROOT)), set())
 
 
 def test_hydra_is_known_only_to_run_and_experiments():

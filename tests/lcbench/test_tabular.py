@@ -13,7 +13,7 @@ from lcbench.database import Database
 from lcbench.errors import UserError
 from lcbench.metric import METRICS
 from lcbench.query import Query, Status
-from lcbench.space import encode, sample
+from lcbench.space import encode, key, sample
 from lcbench.store import write_curves
 from lcbench.tabular import TabularBenchmark, UnknownConfigurationError
 from lcbench.wrappers import NearestRecorded
@@ -140,6 +140,15 @@ def test_the_nearest_of_a_recorded_configuration_is_itself(benchmark):
     for row in range(0, 30, 7):
         query = Query(Configuration(SPACE, values=benchmark.configuration(row)), 4, 0)
         assert NearestRecorded(benchmark).evaluate(query).curve == benchmark.evaluate(query).curve
+
+
+def test_digits_that_configspace_does_not_keep_make_no_other_configuration():
+    configuration = {**fake_training(0).configuration, "learning_rate": 0.012345678901234567}
+    table = fake_table(3, more=[fake_training(3, configuration=configuration, key=key(configuration))])
+    benchmark = TabularBenchmark(table)
+    rounded = Configuration(SPACE, values=configuration)
+    assert rounded["learning_rate"] != configuration["learning_rate"]
+    assert benchmark.row(configuration) == benchmark.row(rounded) == 3
 
 
 def test_a_misspelt_hyperparameter_or_column_is_corrected(benchmark):

@@ -1,0 +1,105 @@
+"""``export``: hand a database on, as another layout or in a format that others read."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from lcbench.database import SHIPPED, Database
+from lcbench.errors import UserError
+from lcbench.merge import choose_metrics
+from lcbench.store import write_curves
+from lcbench.table import CurveTable
+
+HELP = "hand a database on: compressed, as CSV, Parquet, LCBench's JSON, or described by a data card"
+DESCRIPTION = """Write a database in another form, by the ending of OUT: .h5 (another layout, or a part), .csv, .csv.gz or .parquet (a
+line per epoch), .json (the layout of LCBench's published files), .md (a data card), .jsonld (a Croissant description)."""
+
+
+def add(parser: ArgumentParser) -> None:
+    """Define the options."""
+    parser.add_argument("database", type=Path, metavar="DB", help="what to export; `shipped` is the small one that comes with the code")
+    parser.add_argument("out", type=Path, metavar="OUT", help="where to; its ending says as what")
+    parser.add_argument("--tasks", metavar="NAMES", help="only these tasks, e.g. vehicle,car")
+    parser.add_argument("--metrics", metavar="NAMES", help="only these metrics, e.g. 'val_*,test_*' (the objective always stays)")
+    parser.add_argument(
+        "--layout",
+        choices=["serving", "compressed"],
+        default="compressed",
+        help="of a .h5: compressed (default) or serving",
+    )
+
+
+def run(options: Namespace, console: Console) -> int:
+    """Export, and say how large the result is."""
+    database = Database(SHIPPED if str(options.database) == "shipped" else options.database)
+    out: Path = options.out
+    if out.resolve() == database.path.resolve():
+        raise UserError(f"`OUT` is {out}, the database itself: choose another name")
+    kind = "".join(out.suffixes[-2:]) if out.suffix == ".gz" else out.suffix
+    if kind not in _WRITERS:
+        raise UserError(f"`OUT` is {out}, but must end in one of {', '.join(_WRITERS)}")
+    for note in _WRITERS[kind](database, out, options):
+        console.print(Text(note), soft_wrap=True)
+    console.print(Text(f"{out}: {out.stat().st_size / 2**20:.1f} MB"), soft_wrap=True)
+    return 0
+
+
+def _tables(database: Database, options: Namespace) -> Iterator[CurveTable]:
+    names = options.tasks.split(",") if options.tasks else None
+    for wanted in names or ():
+        if wanted.strip() not in database.tasks:
+            database.table(wanted.strip())  # refuses, with the nearest names
+    for task, space in database.names:
+        if names is None or task in names:
+            table = database.table(task, space)
+            yield choose_metrics(table, options.metrics.split(",")) if options.metrics else table
+
+
+def _hdf5(database: Database, out: Path, options: Namespace) -> list[str]:
+    kept = {name for name in database.names if options.tasks is None or name[0] in options.tasks.split(",")}
+    models = (model for name in database.models if name in kept for model in database.fitted(*name))
+    write_curves(out, _tables(database, options), layout=options.layout, models=models)
+    return []
+
+
+def _frame(database: Database, out: Path, options: Namespace) -> list[str]:
+    from lcbench.formats.frame import export_frame
+
+    export_frame(_tables(database, options), out)
+    return []
+
+
+def _lcbench(database: Database, out: Path, options: Namespace) -> list[str]:
+    from lcbench.formats.lcbench_json import export_lcbench
+
+    return list(export_lcbench(_tables(database, options), out))
+
+
+def _card(database: Database, out: Path, options: Namespace) -> list[str]:
+    from lcbench.formats.croissant import card
+
+    out.write_text(card(database), encoding="utf-8")
+    return []
+
+
+def _datasheet(database: Database, out: Path, options: Namespace) -> list[str]:
+    from lcbench.formats.croissant import write_datasheet
+
+    write_datasheet(database.path, out)
+    return []
+
+
+_WRITERS = {
+    ".h5": _hdf5,
+    ".csv": _frame,
+    ".csv.gz": _frame,
+    ".parquet": _frame,
+    ".json": _lcbench,
+    ".md": _card,
+    ".jsonld": _datasheet,
+}

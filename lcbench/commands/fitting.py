@@ -1,0 +1,161 @@
+"""``fit-surrogate``: learn every recorded column of every task, measure how well, and store models and report in the database."""
+
+from __future__ import annotations
+
+import os
+import time
+import zlib
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from ConfigSpace import ConfigurationSpace
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.text import Text
+
+from lcbench.commands.info import quality_page
+from lcbench.commands.progress import progress_bar
+from lcbench.database import Database
+from lcbench.errors import UserError
+from lcbench.metric import METRICS, metric_named
+from lcbench.space import encode, sample
+from lcbench.store import FittedModel, write_curves
+from lcbench.surrogate_benchmark import bounds_of
+from lcbench.tabular import TabularBenchmark
+
+HELP = "learn the recorded curves, so that any configuration can be asked for"
+DESCRIPTION = """Fit a surrogate to every task of a database: one model per column, chosen by cross-validation over configurations among
+several kinds; models and their quality report are stored in the database (`python -m lcbench info DB` prints it).
+What is fitted already is kept unless its curves have changed, so an interrupted command goes on where it stood."""
+
+RUNGS = (1, 3, 6, 12, 25, 50)
+"""Epochs at which the report says how well configurations are ranked, as far as the curves go, and the last epoch."""
+N_RANDOM = 2000
+"""Random configurations among which the reference of regret is sought."""
+
+
+class Job(NamedTuple):
+    """One column of one table to be learnt."""
+
+    task: str
+    space: str
+    column: str
+    X: NDArray[np.float64]  # (n, d)
+    Y: NDArray[np.float64]  # (n, T)
+    configurations: ConfigurationSpace
+    seed: int
+    fingerprint: int
+
+
+def add(parser: ArgumentParser) -> None:
+    """Define the options."""
+    parser.add_argument("database", type=Path, metavar="DB", help="a .h5 file; the models are added to it")
+    parser.add_argument("--task", metavar="NAMES", help="only these tasks, e.g. vehicle,car")
+    parser.add_argument("--columns", metavar="NAMES", help="only these columns (default: validation and test scores, and seconds)")
+    parser.add_argument("--seed", type=int, default=0, help="of folds and models (default 0)")
+    parser.add_argument("--workers", type=int, help="processes (default: one per core)")
+    parser.add_argument("--again", action="store_true", help="fit also what is fitted already")
+    parser.add_argument(
+        "--layout", choices=["serving", "compressed"], default="serving", help="of the database afterwards (default serving)"
+    )
+
+
+def run(options: Namespace, console: Console) -> int:
+    """Fit, store after every task, and print the quality."""
+    database = Database(options.database)
+    tasks = options.task.split(",") if options.task else None
+    for task in tasks or ():
+        database.table(task)  # refuses unknown names
+    kept = {(model.task, model.space, model.column): model for name in database.models for model in database.fitted(*name)}
+    new: list[FittedModel] = []
+    start = time.monotonic()
+    for task, space in database.names:
+        if tasks is not None and task not in tasks:
+            continue
+        known = {} if options.again else kept
+        todo = [job for job in _jobs(database, task, space, options) if not _is_current(known.get((task, space, job.column)), job)]
+        with progress_bar(console) as progress:
+            for done, model in enumerate(_fitted(todo, options.workers or cores()), start=1):
+                kept[model.task, model.space, model.column] = model
+                new.append(model)
+                progress(done, len(todo), f"{task}: {model.column}")
+        if todo:
+            write_curves(database.path, list(database), layout=options.layout, models=kept.values())
+            database = Database(options.database)
+    console.print(quality_page(list(kept.values())))
+    console.print(
+        Text(f"{options.database}: {len(new)} models fitted in {time.monotonic() - start:.0f} s, {len(kept) - len(new)} kept"),
+        soft_wrap=True,
+    )
+    return 0
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _jobs(database: Database, task: str, space: str, options: Namespace) -> Iterator[Job]:
+    table = database.table(task, space)
+    benchmark = TabularBenchmark(table, view="raw")
+    for column in options.columns.split(",") if options.columns else _default_columns(table.metrics):
+        plane = benchmark.column(column)
+        fingerprint = zlib.crc32(plane.matrix().tobytes(), zlib.crc32(benchmark.encoded.tobytes()))
+        yield Job(task, space, column, benchmark.encoded, plane.matrix().astype(np.float64), table.space, options.seed, fingerprint)
+
+
+def _default_columns(metrics: tuple[str, ...]) -> list[str]:
+    scores = [name for name in metrics if name.startswith(("val_", "test_")) and name.partition("_")[2] in METRICS]
+    without_loss = [name for name in scores if not name.endswith("_loss")]
+    return [*(without_loss or scores), "seconds"]  # the weighted loss only where there is nothing else
+
+
+def _is_current(model: FittedModel | None, job: Job) -> bool:
+    return model is not None and model.about.get("fingerprint") == job.fingerprint
+
+
+def _fitted(jobs: list[Job], workers: int) -> Iterator[FittedModel]:
+    """Fit in processes of one thread each; models come as they are ready."""
+    if not jobs:
+        return
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = "1"  # read by the children when they load numpy: parallelism is over columns
+    with ProcessPoolExecutor(min(workers, len(jobs)), get_context("spawn")) as pool:
+        futures: list[Future[FittedModel]] = [pool.submit(fit, job) for job in jobs]
+        for future in as_completed(futures):
+            yield future.result()
+
+
+def fit(job: Job) -> FittedModel:
+    """Learn one column.
+
+    Raises:
+        UserError: if there are too few trainings to hold any out.
+    """
+    from lcbench.surrogate.fitting import fit_surrogate
+
+    last = job.Y.shape[1] - 1
+    if len(job.X) < 20:
+        raise UserError(f"{job.task!r} has {len(job.X)} trainings, but a surrogate needs at least 20 to be measured")
+    rungs = [epoch for epoch in RUNGS if epoch < last] + [last]
+    increasing = job.column == "seconds"
+    model = fit_surrogate(job.X, job.Y, bounds=bounds_of(job.column), increasing=increasing, rungs=rungs, seed=job.seed)
+    arrays, about = model.to_arrays()
+    best = {} if increasing else {"best": _best(model, job)}
+    extra = {"fingerprint": job.fingerprint, "n": len(job.X), **best}
+    return FittedModel(job.task, job.space, job.column, arrays, {**about, **extra})
+
+
+def _best(model: Any, job: Job) -> float:
+    """The best predicted value at any epoch after the first, among the recorded and many random configurations."""
+    rng = np.random.default_rng(job.seed)
+    random = encode([sample(job.configurations, rng) for _ in range(N_RANDOM)], job.configurations)
+    predicted = model.predict(np.concatenate([job.X, random]))[:, 1:]
+    name = job.column.partition("_")[2]
+    maximise = name in METRICS and metric_named(name).direction == "maximize"
+    return float(predicted.max() if maximise else predicted.min())

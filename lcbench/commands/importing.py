@@ -1,0 +1,83 @@
+"""``import``: bring curves from anywhere into one database."""
+
+from __future__ import annotations
+
+import shutil
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from lcbench.commands.progress import progress_bar
+from lcbench.commands.sources import KINDS, Reading, read_source
+from lcbench.errors import UserError
+from lcbench.merge import choose_metrics, merge
+from lcbench.store import group_name, write_curves
+from lcbench.table import CurveTable
+
+HELP = "bring recorded curves from anywhere into one database"
+DESCRIPTION = f"""Bring curves into one database. A source can be any of: {KINDS}.
+Tables of one task and space are merged; an existing database is extended, unless --replace. Models that were fitted to an
+extended database are dropped, because they know nothing of the new curves: fit them again."""
+
+
+def add(parser: ArgumentParser) -> None:
+    """Define the options."""
+    parser.add_argument("sources", type=Path, nargs="+", metavar="SOURCE", help="what to read, any number of sources of any kind")
+    parser.add_argument("--to", type=Path, required=True, metavar="DB", help="the database to make or extend, a .h5 file")
+    parser.add_argument("--metrics", metavar="NAMES", help="only these metrics, e.g. 'val_*,test_*' (the objective always stays)")
+    parser.add_argument(
+        "--precision", choices=["float32", "float64"], default="float32", help="of values from published LCBench files (default float32)"
+    )
+    parser.add_argument(
+        "--ignore", action="append", metavar="NAME", help="leave this tag or key of a published LCBench file out (repeatable)"
+    )
+    parser.add_argument(
+        "--layout", choices=["serving", "compressed"], default="serving", help="serving: memory-mapped (default); compressed: small"
+    )
+    parser.add_argument("--licence", metavar="NAME", help="under which curves may be used that do not say so themselves, e.g. CC-BY-4.0")
+    parser.add_argument("--replace", action="store_true", help="forget what DB holds now")
+
+
+def run(options: Namespace, console: Console) -> int:
+    """Import, and say what the database holds then."""
+    target: Path = options.to
+    if target.suffix not in (".h5", ".hdf5"):
+        raise UserError(f"`--to` is {target}, but a database is a .h5 file")
+    sources = [*([target] if target.exists() and not options.replace else []), *options.sources]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    said: list[str] = []
+    with progress_bar(console) as progress:
+        scratch = target.with_name(f"{target.name}.importing")
+        reading = Reading(scratch, progress, options.precision, tuple(options.ignore or ()))
+        tables = [table for path in sources for table in read_source(path, reading)]
+        write_curves(target, _merged(_by_name(tables), options, said), layout=options.layout)
+        shutil.rmtree(scratch, ignore_errors=True)
+    for line in reading.notes:
+        console.print(Text(f"note: {line}"), soft_wrap=True)
+    for line in said:
+        console.print(Text(line), soft_wrap=True)
+    console.print(Text(f"{target}: {len(said)} tables; `python -m lcbench info {target}` shows them"), soft_wrap=True)
+    return 0
+
+
+def _merged(named: list[list[CurveTable]], options: Namespace, said: list[str]) -> Iterator[CurveTable]:
+    """Merge tables of one name, one name at a time; what they come to is appended to `said`."""
+    patterns = [name.strip() for name in options.metrics.split(",")] if options.metrics else []
+    for tables in named:
+        table = merge([choose_metrics(table, patterns) if patterns and table.metrics else table for table in tables])
+        if options.licence and table.provenance.get("licence") in (None, "not stated"):
+            table = replace(table, provenance={**table.provenance, "licence": options.licence})
+        n = len(set(table.columns["key"]))
+        said.append(f"{table.task.name}: {len(table)} trainings of {n} configurations, {len(table.metrics)} metrics")
+        yield table
+
+
+def _by_name(tables: list[CurveTable]) -> list[list[CurveTable]]:
+    found: dict[str, list[CurveTable]] = {}
+    for table in tables:
+        found.setdefault(group_name(table), []).append(table)
+    return list(found.values())

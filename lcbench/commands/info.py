@@ -1,0 +1,215 @@
+"""``info``: a page about a database or a run that a person wants to read."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser, Namespace
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from lcbench.commands.words import duration, listed, spark
+from lcbench.database import SHIPPED, Database
+from lcbench.errors import UserError
+from lcbench.metric import SCALES, metric_named
+from lcbench.rundir import read_run
+from lcbench.schema import STATUSES
+from lcbench.store import FittedModel
+from lcbench.surrogate.report import headline
+from lcbench.table import CurveTable
+
+HELP = "show what a database or a run holds, also while the run goes on"
+DESCRIPTION = """Show what a database (.h5) or the directory of a run holds: tasks, configurations, epochs, the best values, and how good
+its surrogates are. Without PATH: the small database that comes with the code."""
+
+
+def add(parser: ArgumentParser) -> None:
+    """Define the options."""
+    parser.add_argument("path", type=Path, nargs="?", default=SHIPPED, metavar="PATH", help="a database (.h5) or the directory of a run")
+    parser.add_argument("--task", metavar="NAME", help="everything about one task")
+    parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def run(options: Namespace, console: Console) -> int:
+    """Print the page."""
+    path: Path = options.path
+    database = None if path.is_dir() else Database(path)
+    tables = [read_run(path)] if database is None else list(database)
+    if options.task:
+        tables = [table for table in tables if table.task.name == options.task]
+        if not tables:
+            raise UserError(f"`--task` is {options.task!r}, but {path} has {', '.join(database.tasks) if database else 'another task'}")
+    models = [model for name in database.models for model in database.fitted(*name)] if database else []
+    models = [model for model in models if model.task in {table.task.name for table in tables}]
+    if options.json:
+        console.print_json(json.dumps({"tables": [facts(table) for table in tables], "models": [_quality(model) for model in models]}))
+        return 0
+    console.print(Text(str(path), style="bold"), _file_facts(path, tables), soft_wrap=True)
+    console.print(page(tables[0]) if len(tables) == 1 else overview(tables))
+    if models:
+        console.print(quality_page(models))
+    return 0
+
+
+def _file_facts(path: Path, tables: Sequence[CurveTable]) -> Text:
+    if path.is_dir():
+        return Text("the journals of a run", style="dim")
+    n = sum(map(len, tables))
+    values = sum(table.curves.size for table in tables)
+    said = f"{path.stat().st_size / 2**20:.1f} MB, {len(tables)} table{'s' * (len(tables) != 1)}, {n:,} trainings, {values:,} values"
+    return Text(said, style="dim")
+
+
+# -------------------------------------------------------------------------------------------------------------- one table
+
+
+def page(table: CurveTable) -> Table:
+    """Everything about one table, a line each."""
+    shown = Table("", "", show_header=False, box=None)
+    shown.columns[0].style = "cyan"
+    for name, value in facts(table).items():
+        shown.add_row(name, Text(str(value)))
+    shown.add_row("curve", Text(spark(_median_curve(table))) + Text(f"  median {table.objective} by epoch", style="dim"))
+    return shown
+
+
+def facts(table: CurveTable) -> dict[str, Any]:
+    """What is known of a table, by name, in words and numbers."""
+    task, origin = table.task, table.provenance
+    ends = Counter(STATUSES[status] for status in table.columns["status"].tolist())
+    best, median = _best_and_median(table)
+    host = origin.get("host", {})
+    return {
+        "task": task.name,
+        "kind": f"{task.kind}, {task.n_features} columns, {task.n_train} + {task.n_val} + {task.n_test} rows (train, validation, test)",
+        "classes": task.n_classes or "–",
+        "openml task": task.openml_task_id or "–",
+        "split": task.split,
+        "space": str(table.space.name),
+        "hyperparameters": ", ".join(table.space),
+        "trainings": len(table),
+        "configurations": len(set(table.columns["key"].tolist())),
+        "seeds": listed(table.columns["seed"]),
+        "horizons": listed(table.columns["horizon"]),
+        "epochs": f"0..{table.n_entries - 1}" if table.n_entries else "none",
+        "status": ", ".join(f"{n} {status}" for status, n in ends.most_common()) or "none",
+        "objective": table.objective,
+        "best": "–" if best is None else f"{best:.4f}",
+        "median": "–" if median is None else f"{median:.4f}",
+        "training time": duration(_seconds(table)),
+        "metrics": ", ".join(_grouped(table.metrics)) or "none",
+        "recorded": str(origin.get("created", "unknown")),
+        "host": ", ".join(f"{name} {value}" for name, value in host.items()) if isinstance(host, dict) else str(host),
+        "licence": str(origin.get("licence", "unknown")),
+    }
+
+
+def _grouped(metrics: Sequence[str]) -> list[str]:
+    """Names of the metrics, the many gradients of layers as one."""
+    layers = [name for name in metrics if "_layer_" in name]
+    return [name for name in metrics if "_layer_" not in name] + ([f"{len(layers)} gradients of layers"] if layers else [])
+
+
+def _objective(table: CurveTable) -> NDArray[np.float64]:  # (n, T), in the unit of the metric
+    if table.objective not in table.metrics:
+        return np.empty((0, 0))
+    m = table.plane(table.objective)
+    return np.asarray(table.curves[m], np.float64) * SCALES.get(table.units[m], 1.0)
+
+
+def _best_and_median(table: CurveTable) -> tuple[float | None, float | None]:
+    """Best value of the objective at any epoch, and the median at the last epoch of the trainings that got there."""
+    values = _objective(table)[:, 1:]
+    if not np.isfinite(values).any():
+        return None, None
+    finite = values[np.isfinite(values)]
+    last = values[np.isfinite(values[:, -1]), -1]
+    best = finite.max() if _maximised(table.objective) else finite.min()
+    return float(best), float(np.median(last)) if len(last) else None
+
+
+def _maximised(column: str) -> bool:
+    try:
+        return metric_named(column.partition("_")[2]).direction == "maximize"
+    except KeyError:
+        return False
+
+
+def _median_curve(table: CurveTable) -> NDArray[np.float64]:
+    values = _objective(table)
+    values = values[:, np.isfinite(values).any(axis=0)] if values.size else values
+    return np.nanmedian(values, axis=0) if values.size else np.empty(0)
+
+
+def _seconds(table: CurveTable) -> float:
+    return float(np.nansum(np.nanmax(table.seconds, axis=1, initial=0.0))) if table.seconds.size else 0.0
+
+
+# ------------------------------------------------------------------------------------------------------------ many tables
+
+
+_SHARED = ("space", "configurations", "seeds", "horizons", "epochs", "objective", "metrics", "hyperparameters", "host", "licence")
+"""Facts that stand below the table where all tables share them."""
+_ALWAYS = ("classes", "trainings", "best", "median")
+"""Facts that have a column in any case."""
+
+
+def overview(tables: Sequence[CurveTable]) -> Table:
+    """The numbers of many tables, a line each; what all tables share stands below."""
+    known = [facts(table) for table in tables]
+    common = {name: str(known[0][name]) for name in _SHARED if len({str(fact[name]) for fact in known}) == 1}
+    own = [*_ALWAYS[:2], *(name for name in _SHARED[:6] if name not in common), *_ALWAYS[2:]]
+    if all(fact["configurations"] == fact["trainings"] for fact in known) and "configurations" in own:
+        own.remove("configurations")
+    caption = "\n".join(f"{name}: {value}" for name, value in common.items())
+    shown = Table(box=None, header_style="bold", caption=caption, caption_justify="left", caption_style="dim")
+    shown.add_column("task", style="cyan", no_wrap=True)
+    for name in ("rows", "columns", *own):
+        shown.add_column(name, justify="right", no_wrap=True)
+    shown.add_column("median curve", no_wrap=True, min_width=12)
+    shown.add_column("time", justify="right", no_wrap=True, min_width=9)
+    shown.add_column("failed", justify="right", no_wrap=True)
+    for table, fact in zip(tables, known, strict=True):
+        task, failed = table.task, int((table.columns["status"] != 0).sum())
+        cells = (task.name, task.n_train + task.n_val + task.n_test, task.n_features, *(fact[name] for name in own))
+        ending = (spark(_median_curve(table), width=12), fact["training time"], failed or "–")
+        shown.add_row(*(Text(str(cell)) for cell in (*cells, *ending)))
+    return shown
+
+
+# --------------------------------------------------------------------------------------------------------------- surrogates
+
+
+def quality_page(models: Sequence[FittedModel]) -> Table:
+    """How good the surrogates are on configurations that they had not seen, a line each."""
+    shown = Table(
+        box=None,
+        header_style="bold",
+        title="surrogates, on configurations held out by cross-validation",
+        title_justify="left",
+        caption_justify="left",
+        caption_style="dim",
+    )
+    shown.add_column("task", style="cyan", no_wrap=True)
+    shown.add_column("column", no_wrap=True)
+    shown.add_column("model", no_wrap=True)
+    names = list(dict.fromkeys(name for model in models for name in _quality(model)["scores"]))
+    for name in names:
+        shown.add_column(name, justify="right")
+    for model in models:
+        quality = _quality(model)
+        cells = (quality["scores"].get(name) for name in names)
+        shown.add_row(model.task, model.column, quality["model"], *("–" if cell is None else f"{cell:.3f}" for cell in cells))
+    return shown
+
+
+def _quality(model: FittedModel) -> dict[str, Any]:
+    """The part of a quality report that fits a line."""
+    return {"task": model.task, "column": model.column, **headline(model.about["report"])}
