@@ -92,10 +92,16 @@ def read_curves(path: str | PathLike[str]) -> list[CurveTable]:
         return [read_table(group) for group in groups(file)]
 
 
-def group_name(table: CurveTable) -> str:
-    """Where a table stands in its file; a fold other than 0 is set off by ``@fold``."""
+def names_of(table: CurveTable) -> tuple[str, str]:
+    """Task and space under which a table stands in its file; a fold other than 0 is set off by ``@fold``."""
     fold = f"@fold{table.task.fold}" if table.task.fold else ""
-    return f"/tables/{link(table.task.name + fold)}/{link(table.space.name)}"
+    return table.task.name + fold, str(table.space.name)
+
+
+def group_name(table: CurveTable) -> str:
+    """Where a table stands in its file."""
+    task, space = names_of(table)
+    return f"/tables/{link(task)}/{link(space)}"
 
 
 # ---------------------------------------------------------------------------------------------------------------- write

@@ -23,6 +23,7 @@ from lcbench.commands.progress import progress_bar
 from lcbench.database import Database
 from lcbench.errors import UserError
 from lcbench.metric import METRICS, metric_named
+from lcbench.schema import STATUSES, UNFINISHED
 from lcbench.space import encode, sample
 from lcbench.store import FittedModel, write_curves
 from lcbench.surrogate_benchmark import bounds_of
@@ -104,9 +105,11 @@ def _jobs(database: Database, task: str, space: str, options: Namespace) -> Iter
     table = database.table(task, space)
     benchmark = TabularBenchmark(table, view="raw")
     for column in options.columns.split(",") if options.columns else _default_columns(table.metrics):
-        plane = benchmark.column(column)
-        fingerprint = zlib.crc32(plane.matrix().tobytes(), zlib.crc32(benchmark.encoded.tobytes()))
-        yield Job(task, space, column, benchmark.encoded, plane.matrix().astype(np.float64), table.space, options.seed, fingerprint)
+        # An unfinished training says nothing about how its configuration ends; one that diverged does.
+        ended = table.columns["status"][benchmark.rows] != STATUSES.index(UNFINISHED)  # (n,)
+        X, Y = benchmark.encoded[ended], benchmark.column(column).matrix()[ended].astype(np.float64)
+        fingerprint = zlib.crc32(Y.tobytes(), zlib.crc32(X.tobytes()))
+        yield Job(task, space, column, X, Y, table.space, options.seed, fingerprint)
 
 
 def _default_columns(metrics: tuple[str, ...]) -> list[str]:

@@ -8,20 +8,23 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 from rich.text import Text
 
 from lcbench.commands.progress import progress_bar
 from lcbench.commands.sources import KINDS, Reading, read_source
+from lcbench.database import Database
 from lcbench.errors import UserError
 from lcbench.merge import choose_metrics, merge
-from lcbench.store import group_name, write_curves
+from lcbench.schema import STATUSES, UNFINISHED
+from lcbench.store import FittedModel, group_name, names_of, write_curves
 from lcbench.table import CurveTable
 
 HELP = "bring recorded curves from anywhere into one database"
 DESCRIPTION = f"""Bring curves into one database. A source can be any of: {KINDS}.
-Tables of one task and space are merged; an existing database is extended, unless --replace. Models that were fitted to an
-extended database are dropped, because they know nothing of the new curves: fit them again."""
+Tables of one task and space are merged; an existing database is extended, unless --replace. Surrogates of
+tables that are extended are dropped, because they know nothing of the new curves: fit them again."""
 
 
 def add(parser: ArgumentParser) -> None:
@@ -38,6 +41,7 @@ def add(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--layout", choices=["serving", "compressed"], default="serving", help="serving: memory-mapped (default); compressed: small"
     )
+    parser.add_argument("--finished", action="store_true", help="leave out trainings that have not ended (a run that goes on)")
     parser.add_argument("--licence", metavar="NAME", help="under which curves may be used that do not say so themselves, e.g. CC-BY-4.0")
     parser.add_argument("--replace", action="store_true", help="forget what DB holds now")
 
@@ -54,7 +58,9 @@ def run(options: Namespace, console: Console) -> int:
         scratch = target.with_name(f"{target.name}.importing")
         reading = Reading(scratch, progress, options.precision, tuple(options.ignore or ()))
         tables = [table for path in sources for table in read_source(path, reading)]
-        write_curves(target, _merged(_by_name(tables), options, said), layout=options.layout)
+        named = _by_name(tables)
+        models = _still_valid(target, named) if target in sources else []
+        write_curves(target, _merged(named, options, said), layout=options.layout, models=models)
         shutil.rmtree(scratch, ignore_errors=True)
     for line in reading.notes:
         console.print(Text(f"note: {line}"), soft_wrap=True)
@@ -69,11 +75,19 @@ def _merged(named: list[list[CurveTable]], options: Namespace, said: list[str]) 
     patterns = [name.strip() for name in options.metrics.split(",")] if options.metrics else []
     for tables in named:
         table = merge([choose_metrics(table, patterns) if patterns and table.metrics else table for table in tables])
+        if options.finished:
+            table = table.take(np.flatnonzero(table.columns["status"] != STATUSES.index(UNFINISHED)))
         if options.licence and table.provenance.get("licence") in (None, "not stated"):
             table = replace(table, provenance={**table.provenance, "licence": options.licence})
         n = len(set(table.columns["key"]))
         said.append(f"{table.task.name}: {len(table)} trainings of {n} configurations, {len(table.metrics)} metrics")
         yield table
+
+
+def _still_valid(target: Path, named: list[list[CurveTable]]) -> list[FittedModel]:
+    """Models of the tables that nothing is added to."""
+    database, untouched = Database(target), {names_of(tables[0]) for tables in named if len(tables) == 1}
+    return [model for name in database.models if name in untouched for model in database.fitted(*name)]
 
 
 def _by_name(tables: list[CurveTable]) -> list[list[CurveTable]]:

@@ -21,7 +21,7 @@ from lcbench.errors import UserError
 from lcbench.metric import SCALES, metric_named
 from lcbench.rundir import read_run
 from lcbench.schema import STATUSES
-from lcbench.store import FittedModel
+from lcbench.store import FittedModel, names_of
 from lcbench.surrogate.report import headline
 from lcbench.table import CurveTable
 
@@ -47,7 +47,7 @@ def run(options: Namespace, console: Console) -> int:
         if not tables:
             raise UserError(f"`--task` is {options.task!r}, but {path} has {', '.join(database.tasks) if database else 'another task'}")
     models = [model for name in database.models for model in database.fitted(*name)] if database else []
-    models = [model for model in models if model.task in {table.task.name for table in tables}]
+    models = [model for model in models if (model.task, model.space) in {names_of(table) for table in tables}]
     if options.json:
         console.print_json(json.dumps({"tables": [facts(table) for table in tables], "models": [_quality(model) for model in models]}))
         return 0

@@ -116,7 +116,7 @@ def _print_curve(benchmark: TabularBenchmark, row: int, column: str, options: Na
     if options.csv:
         print(f"epoch,seconds,{column}")
         for epoch, second, value in zip(epochs, seconds, values, strict=True):
-            print(f"{epoch},{second!r},{value!r}" if not np.isnan(second) else f"{epoch},,")
+            print(f"{epoch},{float(second)!r},{float(value)!r}" if not np.isnan(second) else f"{epoch},,")
         return
     shown = Table(title=f"{column} of row {row} on {benchmark.task.name}", title_justify="left", box=None)
     for name in ("epoch", "seconds", column):

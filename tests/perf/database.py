@@ -180,8 +180,11 @@ def main():
     found["json.loads / cold open and first query"] = found["json.loads and first query, s"] / found["cold open and first query, ms"] * 1e3
     for name, value in found.items():
         sign, target_value = TARGETS.get(name, ("", None))
-        met = "" if target_value is None else f"   target {sign} {target_value}: " + (
-            "met" if (value <= target_value if sign == "<=" else value >= target_value) else "MISSED"
+        met = (
+            ""
+            if target_value is None
+            else f"   target {sign} {target_value}: "
+            + ("met" if (value <= target_value if sign == "<=" else value >= target_value) else "MISSED")
         )
         print(f"{name:55} {value:12.3f}{met}")
 

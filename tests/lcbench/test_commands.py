@@ -1,0 +1,183 @@
+"""The commands at the prompt: what goes in comes out, bad input is one sentence and exit code 2."""
+
+import csv
+import functools
+import http.server
+import threading
+import zipfile
+
+import numpy as np
+import pytest
+from tables import fake_table, fake_training
+
+from lcbench import commands
+from lcbench.__main__ import main
+from lcbench.commands import downloading
+from lcbench.curve import LearningCurve
+from lcbench.database import Database
+from lcbench.download import Published
+from lcbench.store import FittedModel, read_curves, write_curves
+from lcbench.tabular import TabularBenchmark
+
+
+@pytest.fixture(autouse=True)
+def wide(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+@pytest.fixture
+def database(tmp_path):
+    path = tmp_path / "db.h5"
+    write_curves(path, [fake_table(20)])
+    return path
+
+
+def _refused(capsys, *arguments):
+    assert main([str(argument) for argument in arguments]) == 2
+    shown = capsys.readouterr().err
+    assert len(shown.splitlines()) == 1, shown
+    return shown
+
+
+# ---- import
+
+
+def test_databases_are_merged_and_extended(tmp_path, capsys):
+    whole, target = fake_table(10), tmp_path / "all.h5"
+    for name, rows in (("a", range(6)), ("b", range(4, 10))):
+        write_curves(tmp_path / f"{name}.h5", [whole.take(rows)])
+    assert main(["import", str(tmp_path / "a.h5"), "--to", str(target)]) == 0
+    assert main(["import", str(tmp_path / "b.h5"), "--to", str(target)]) == 0
+    assert "vehicle: 10 trainings of 10 configurations" in capsys.readouterr().out
+    assert read_curves(target) == [whole]
+    assert main(["import", str(tmp_path / "b.h5"), "--to", str(target), "--replace", "--metrics", "test_*", "--layout", "compressed"]) == 0
+    assert read_curves(target) == [whole.take(range(4, 10), ["val_accuracy", "test_accuracy"])]
+
+
+def test_unfinished_trainings_can_be_left_out_and_a_licence_added(tmp_path):
+    short = LearningCurve(np.arange(2), [0.0, 1.0], {"val_accuracy": [0.1, 0.2]})
+    table = fake_table(3, more=[fake_training(3, curve=short, status="unfinished")], licence="not stated")
+    write_curves(tmp_path / "a.h5", [table])
+    assert main(["import", str(tmp_path / "a.h5"), "--to", str(tmp_path / "b.h5"), "--finished", "--licence", "CC0"]) == 0
+    (found,) = read_curves(tmp_path / "b.h5")
+    assert len(found) == 3
+    assert found.provenance["licence"] == "CC0"
+
+
+def test_models_stay_where_nothing_was_added(tmp_path):
+    other = fake_table(3, task=fake_table(0).task.__class__(**{**vars(fake_table(0).task), "name": "adult"}))
+    model = {task: FittedModel(task, "lcbench", "seconds", {"a": np.arange(3.0)}, {"kind": "none"}) for task in ("adult", "vehicle")}
+    write_curves(tmp_path / "all.h5", [fake_table(5), other], models=model.values())
+    write_curves(tmp_path / "more.h5", [fake_table(7)])
+    assert main(["import", str(tmp_path / "more.h5"), "--to", str(tmp_path / "all.h5")]) == 0
+    assert list(Database(tmp_path / "all.h5").models) == [("adult", "lcbench")]
+    assert Database(tmp_path / "all.h5").fitted("adult")[0].arrays["a"].tolist() == [0, 1, 2]
+
+
+def test_what_cannot_be_imported_says_what_can(tmp_path, capsys, database):
+    (tmp_path / "x.txt").write_text("hello")
+    (tmp_path / "folder").mkdir()
+    for source in (tmp_path / "nix", tmp_path / "x.txt"):
+        assert "an import takes run directories" in _refused(capsys, "import", source, "--to", tmp_path / "o.h5")
+    assert "is not a run directory" in _refused(capsys, "import", tmp_path / "folder", "--to", tmp_path / "o.h5")
+    assert "a database is a .h5 file" in _refused(capsys, "import", database, "--to", tmp_path / "o.json")
+    assert "`metrics` has 'tset_*'" in _refused(capsys, "import", database, "--to", tmp_path / "o.h5", "--metrics", "tset_*")
+    assert not (tmp_path / "o.h5").exists()
+
+
+# ---- query
+
+
+def test_query_lists_the_best(database, capsys):
+    assert main(["query", "vehicle", "--database", str(database), "--best", "3"]) == 0
+    shown = capsys.readouterr().out
+    best = TabularBenchmark.load("vehicle", database).ranking()[:3]
+    assert all(f"{TabularBenchmark.load('vehicle', database).value(int(row), 12):.4f}" in shown for row in best)
+    assert "view trained" in shown
+
+
+def test_query_as_csv_has_every_digit(database, capsys):
+    assert main(["query", "vehicle", "--database", str(database), "--row", "4", "--csv"]) == 0
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    plane = TabularBenchmark.load("vehicle", database).column("val_accuracy")
+    assert [float(row["val_accuracy"]) for row in rows] == plane.curve(4).astype(float).tolist()
+    assert [int(row["epoch"]) for row in rows] == list(range(1, 13))
+
+
+def test_query_takes_a_configuration(database, capsys):
+    configuration = TabularBenchmark.load("vehicle", database).configuration(3)
+    words = [f"{name}={value!r}" for name, value in configuration.items()]
+    assert main(["query", "vehicle", "--database", str(database), "--epoch", "5", "--config", *words]) == 0
+    assert f"{TabularBenchmark.load('vehicle', database).value(3, 5):.6g}" in capsys.readouterr().out
+
+
+def test_bad_queries_are_one_sentence(database, capsys):
+    ask = functools.partial(_refused, capsys, "query", "vehicle", "--database", database)
+    assert "epochs of this view are 1..12" in ask("--row", "1", "--epoch", "70")
+    assert "`row` is 99" in ask("--row", "99")
+    assert "did you mean 'val_accuracy'" in ask("--metric", "val_acuracy")
+    assert "NAME=VALUE pairs" in ask("--config", "batch_size")
+    assert "was recorded with 1" in ask("--seed", "7")
+    assert "did you mean vehicle" in _refused(capsys, "query", "vehicles", "--database", database)
+
+
+# ---- export
+
+
+def test_a_part_in_another_layout(database, tmp_path, capsys):
+    assert main(["export", str(database), str(tmp_path / "c.h5"), "--metrics", "val_*"]) == 0
+    assert read_curves(tmp_path / "c.h5") == [read_curves(database)[0].take(range(20), ["val_accuracy", "val_cross_entropy"])]
+    assert "`task` is 'adult'" in _refused(capsys, "export", database, tmp_path / "d.h5", "--tasks", "adult")
+    assert "must end in one of .h5, .csv" in _refused(capsys, "export", database, tmp_path / "d.xlsx")
+    assert "the database itself" in _refused(capsys, "export", database, database)
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.parquet", "t.json", "t.md", "t.jsonld"])
+def test_every_form_can_be_written(database, tmp_path, name, capsys):
+    assert main(["export", str(database), str(tmp_path / name)]) == 0
+    assert (tmp_path / name).stat().st_size > 500
+    assert name in capsys.readouterr().out
+
+
+def test_an_exported_file_in_lcbenchs_layout_comes_back(database, tmp_path):
+    assert main(["export", str(database), str(tmp_path / "t.json")]) == 0
+    assert main(["import", str(tmp_path / "t.json"), "--to", str(tmp_path / "back.h5")]) == 0
+    one, other = TabularBenchmark.load("vehicle", database), TabularBenchmark.load("vehicle", tmp_path / "back.h5")
+    np.testing.assert_allclose(other.column("val_accuracy").matrix(), one.column("val_accuracy").matrix(), rtol=1e-6)
+    assert not (tmp_path / "back.h5.importing").exists()
+
+
+# ---- download
+
+
+def test_download_fetches_and_unpacks(tmp_path, capsys, monkeypatch):
+    served = tmp_path / "served"
+    served.mkdir()
+    with zipfile.ZipFile(served / "a.zip", "w") as archive:
+        archive.writestr("a.json", '{"vehicle": {}}')
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=served)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/a.zip"
+        published = Published(url, "a.zip", "a.json", None, "small", "CC0", "this test")
+        monkeypatch.setattr(downloading, "PUBLISHED", {"a": published})
+        assert main(["download", "a", "--to", str(tmp_path / "here")]) == 0
+        server.shutdown()
+    assert (tmp_path / "here" / "a.json").read_text() == '{"vehicle": {}}'
+    assert "python -m lcbench import" in capsys.readouterr().out
+    assert "must be one of a" in _refused(capsys, "download", "b")
+
+
+def test_download_lists_what_there_is(capsys):
+    assert main(["download"]) == 0
+    shown = capsys.readouterr().out
+    assert "data_2k_lw" in shown and "Apache-2.0" in shown
+
+
+def test_every_command_helps(capsys):
+    for name in ("info", "query", "import", "export", "verify", "repair", "download", "fit-surrogate"):
+        with pytest.raises(SystemExit) as ended:
+            main([name, "--help"])
+        assert ended.value.code == 0
+        assert len(capsys.readouterr().out.splitlines()) > 5
+    assert commands.__doc__
