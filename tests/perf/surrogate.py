@@ -86,9 +86,8 @@ def main():
     curve = {"x_cat": task[:EPOCHS], "x_cont": np.ascontiguousarray(rows[:EPOCHS])}
     batch = {"x_cat": task, "x_cont": rows}
     numbers = iter(range(10**9))
-    print(
-        f"{options.task}: val_accuracy by {one.report['chosen']}, {one.report['n_configurations']} configurations, {one.n_bytes / 1e3:.0f} kB"
-    )
+    told = f"{one.report['chosen']}, {one.report['n_configurations']} configurations, {one.n_bytes / 1e3:.0f} kB"
+    print(f"{options.task}: val_accuracy by {told}")
     cases = (
         ("one curve, one target", lambda: one.predict_one(X[next(numbers) % BATCH]), lambda: peer.run(None, curve), 200),
         (
