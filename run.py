@@ -13,12 +13,12 @@ door = Door()
 
 @hydra.main(version_base="1.3", config_path="experiments/conf", config_name="run")
 def main(config: DictConfig) -> None:
-    """Compose the configuration and hand it to the search."""
+    """Compose the configuration and hand it to the verb of its benchmark: search, or simulate."""
     from rich.console import Console
 
-    from experiments.search import search
+    from experiments.build import build_verb
 
-    door.job(lambda start: search(config, Console(markup=False), start), name=HydraConfig.get().job.override_dirname)
+    door.job(lambda start: build_verb(config)(config, Console(markup=False), start), name=HydraConfig.get().job.override_dirname)
 
 
 if __name__ == "__main__":

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ConfigSpace import ConfigurationSpace
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig
+from rich.console import Console
 
 from experiments.executors import Executor
 from lcbench.benchmark import CurveBenchmark
@@ -18,16 +22,23 @@ from lcbench.metric import Metric, metric_named
 from lcbench.task import TaskInfo
 from optimizers.optimizer import Optimizer
 from optimizers.rungs import Ladder
-from pipeline.live import LiveBenchmark
-from pipeline.tasks import Task, use_openml_cache
 
+if TYPE_CHECKING:
+    from experiments.recorded import Recorded
+    from pipeline.live import LiveBenchmark
+    from pipeline.tasks import Task
+
+Verb = Callable[[DictConfig, Console, float], dict[str, Any]]
+"""Does what a configuration asks for, prints to a console, counts from a `time.monotonic()`, and returns the summary."""
+OF_THE_HARNESS = ("name", "verb")
+"""Keys of a node that are no arguments of what it builds."""
 DEFAULT_METRIC = {"classification": "accuracy", "regression": "r2"}
 """What is optimised when `metric` is null: the paper's accuracy, and for regression a score without a unit."""
 
 
 def _build(node: DictConfig, noun: str, *args: object, **kwargs: object) -> Any:
     """Instantiate a node, with further arguments where it is partial; a refusal becomes a sentence that names the group."""
-    settings = {name: value for name, value in node.items() if name != "name" or noun == "task"}
+    settings = {name: value for name, value in node.items() if name not in OF_THE_HARNESS or noun == "task"}
     try:
         built = instantiate(settings)
         return built(*args, **kwargs) if node.get("_partial_") else built
@@ -38,8 +49,23 @@ def _build(node: DictConfig, noun: str, *args: object, **kwargs: object) -> Any:
         raise UserError(f"`{noun}` cannot be built: {cause}") from error
 
 
+def build_verb(config: DictConfig) -> Verb:
+    """What the benchmark is asked with: the function in the file of experiments/ that both are called `benchmark.verb`.
+
+    Raises:
+        UserError: if there is none.
+    """
+    name = str(config.benchmark.verb)
+    found = import_module(f"experiments.{name}") if name.isidentifier() and find_spec(f"experiments.{name}") else None
+    if not hasattr(found, name):
+        raise UserError(f"`benchmark.verb` is {name!r}, but must be search (trains) or simulate (looks recorded curves up)")
+    return getattr(found, name)
+
+
 def build_task(config: DictConfig) -> Task:
     """Load the task, from the configured OpenML cache where it is an OpenML task."""
+    from pipeline.tasks import use_openml_cache
+
     use_openml_cache(config.openml.cache_dir)
     return _build(config.task, "task")
 
@@ -64,6 +90,11 @@ def build_benchmark(config: DictConfig, task: TaskInfo, space: ConfigurationSpac
     """The benchmark that trains for real."""
     metric = build_metric(config, task)
     return _build(config.benchmark, "benchmark", task=task, space=space, epochs=ladder.max, metric=metric, directory=directory)
+
+
+def build_recorded(config: DictConfig, task: str) -> Recorded:
+    """The benchmark that looks curves up, for the table of `task`."""
+    return _build(config.benchmark, "benchmark", task, space=config.space.name, metric=config.metric)
 
 
 def build_metric(config: DictConfig, task: TaskInfo) -> Metric:

@@ -69,6 +69,17 @@ def register() -> None:
     ConfigStore.instance().store(name="run_schema", node=RunConfig)
 
 
+def check_seed(seed: int) -> int:
+    """Return the seed.
+
+    Raises:
+        UserError: if it is negative.
+    """
+    if seed < 0:
+        raise UserError(f"`seed` is {seed}, but must be 0 or larger")
+    return seed
+
+
 @dataclass(frozen=True)
 class Budget:
     """When a run ends: at the first of these that is reached.
@@ -78,7 +89,7 @@ class Budget:
     """
 
     seconds: float | None = None
-    """Wall-clock seconds of the whole run, None for no limit."""
+    """Seconds of the whole run by its clock (wall or simulated), None for no limit."""
     trials: int | None = None
     """Number of configurations that are started; their promotions still run."""
     epochs: int | None = None
@@ -91,10 +102,10 @@ class Budget:
                 raise UserError(f"`budget.{name}` is {value}, but must be positive and finite, or null for no limit of this kind")
 
     @classmethod
-    def of(cls, config: BudgetConfig) -> Budget:
-        """The configured budget; a minute if nothing is configured."""
+    def of(cls, config: BudgetConfig, default: Budget | None = None) -> Budget:
+        """The configured budget; if nothing is configured, the default one (a minute)."""
         if config.seconds is None and config.trials is None and config.epochs is None:
-            return cls(seconds=DEFAULT_SECONDS)
+            return default or cls(seconds=DEFAULT_SECONDS)
         return cls(config.seconds, config.trials, config.epochs)
 
     @property

@@ -1,18 +1,47 @@
-"""What an answer costs, in epochs and in seconds, when a trial continues from where it stood and when it starts again."""
+"""What an answer costs, in epochs and in seconds, when a trial continues from where it stood and when it starts again.
+
+Two clocks, one protocol: the wall clock goes by itself, the simulated clock goes on by what every answer is charged.
+"""
 
 from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Protocol
 
 from experiments.config import Budget
-from lcbench.query import Query
+from lcbench.query import Query, Result, Status
+
+
+class Clock(Protocol):
+    """The seconds of a run: what the loop, the record and the display need of them."""
+
+    limit: float | None
+    """Seconds that the run may take, None for no limit."""
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of the run so far."""
+        ...
+
+    @property
+    def over(self) -> bool:
+        """True once the run's time has ended."""
+        ...
+
+    def admits(self, result: Result) -> bool:
+        """False if the run ended before `result` was there, so that it does not count."""
+        ...
+
+    def charge(self, result: Result) -> Result:
+        """Take the seconds of an admitted result; returns it with the seconds that it was charged."""
+        ...
 
 
 @dataclass
-class Clock:
+class WallClock:
     """Wall-clock seconds of a run, counted over all its sessions."""
 
     limit: float | None
@@ -37,10 +66,73 @@ class Clock:
         """True once the run's time has ended."""
         return time.monotonic() >= self.deadline
 
+    def admits(self, result: Result) -> bool:
+        """False for an evaluation that the end of the run has cut, which says nothing about its configuration."""
+        return not (self.over and result.status is Status.TIMEOUT)
+
+    def charge(self, result: Result) -> Result:
+        """Nothing to take: time passes by itself, and whoever trained has measured it."""
+        return result
+
+
+@dataclass
+class SimulatedClock:
+    """Seconds as they were recorded, of one worker that evaluates one query after the other."""
+
+    limit: float | None
+    """Seconds that the run may take, None for no limit."""
+    continues: bool
+    """True if a trial continues from its last epoch, so that only the new epochs take time."""
+    elapsed: float = 0.0
+    """Seconds of the run so far."""
+    _reached: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def over(self) -> bool:
+        """True once the run's time has ended."""
+        return self.limit is not None and self.elapsed >= self.limit
+
+    def cost(self, result: Result) -> float:
+        """Seconds that `result` takes: seconds(e) - seconds(e_prev) where its trial continues, else all of seconds(e)."""
+        reached = self._reached.get(result.query.trial) if self.continues else None
+        if reached is None:
+            return result.seconds
+        return result.seconds - float(result.curve.prefix(reached).seconds[-1])
+
+    def admits(self, result: Result) -> bool:
+        """False for a result that would be there only after the run has ended."""
+        return self.limit is None or self.elapsed + self.cost(result) <= self.limit
+
+    def charge(self, result: Result) -> Result:
+        """Let the seconds of `result` pass."""
+        charged = replace(result, seconds=self.cost(result))
+        self.elapsed += charged.seconds
+        if len(result.curve):
+            self._reached[result.query.trial] = max(result.curve.last_epoch, self._reached.get(result.query.trial, 0))
+        return charged
+
+
+@dataclass
+class Spent:
+    """Epochs behind the results so far, on both axes: every comparison of methods has to say on which."""
+
+    continued: int = 0
+    """Epochs if every trial continues from its last one."""
+    from_scratch: int = 0
+    """Epochs if every query is trained from scratch."""
+    _reached: dict[int, int] = field(default_factory=dict)
+
+    def add(self, result: Result) -> None:
+        """Count what was trained for a result; of a failure, the epochs that it reached."""
+        last, reached = max(result.curve.last_epoch, 0), self._reached.get(result.query.trial, 0)
+        self.continued += max(last - reached, 0)
+        self.from_scratch += last
+        self._reached[result.query.trial] = max(last, reached)
+
 
 @dataclass
 class Account:
-    """Epochs that were committed so far, and whether the budget admits one more query."""
+    """Epochs that were committed so far, and whether the budget admits one more query; and what the results took."""
 
     budget: Budget
     """The budget of the run."""
@@ -50,6 +142,8 @@ class Account:
     """Epochs that every training goes beyond its query (`benchmark.published_defects`)."""
     epochs: int = 0
     """Epochs committed."""
+    spent: Spent = field(default_factory=Spent)
+    """Epochs behind the results that were told."""
     _reached: dict[int, int] = field(default_factory=dict)
 
     def cost(self, query: Query) -> int:

@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from experiments.cost import Clock
+from experiments.cost import WallClock
 from experiments.progress import Progress
 from lcbench.query import Query, Result
 
@@ -74,7 +74,8 @@ class LiveDisplay:
         clock, grid = self.progress.clock, Table.grid(padding=(0, 2))
         counts = " · ".join(f"{n} {status}" for status, n in self.progress.statuses.items()) or "no result yet"
         bar = ProgressBar(total=clock.limit or 1, completed=clock.elapsed if clock.limit else 0, width=30)
-        texts = (clock_text(clock.elapsed), left_text(self.progress), counts, f"{self.progress.epochs} epochs recorded")
+        epochs = f"{self.progress.epochs or self.progress.epochs_trained} epochs"
+        texts = (clock_text(clock.elapsed), left_text(self.progress), counts, epochs)
         grid.add_row(*((bar,) if clock.limit else ()), *texts)
         return grid
 
@@ -101,7 +102,7 @@ class PlainDisplay:
     def __init__(self, progress: Progress, console: Console) -> None:
         self.progress, self.console = progress, console
         self._best: Result | None = None
-        self._last = Clock(None)
+        self._last = WallClock(None)
 
     def asked(self, query: Query, *, admitted: bool) -> None:
         """Proposals are not worth a line."""
@@ -112,7 +113,7 @@ class PlainDisplay:
         improved = best is not None and best is not self._best
         if result.ok and not improved and self._last.elapsed < PLAIN_SECONDS:
             return
-        self._last, self._best = Clock(None), best
+        self._last, self._best = WallClock(None), best
         state = f"{clock_text(self.progress.clock.elapsed)} gone, {left_text(self.progress)}, {len(self.progress.results)} results"
         news = f"incumbent {describe(self.progress, best)}" if improved and best else ""
         if not result.ok:

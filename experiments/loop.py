@@ -13,7 +13,7 @@ from typing import Protocol
 from experiments.cost import Account, Clock
 from experiments.executors import Executor
 from lcbench.errors import UserError
-from lcbench.query import Query, Result, Status
+from lcbench.query import Query, Result
 from lcbench.space import key
 from optimizers.optimizer import Optimizer
 
@@ -69,14 +69,14 @@ class Loop:
 
     def run(self, history: Iterable[Asked | Told] = ()) -> list[Result]:
         """Replay `history`, evaluate what it left open, and go on; returns every result in the order of tells."""
-        self._replay(history)
+        self.replay(history)
         for query in self._open:
             self.executor.submit(query)
         self._fill()
         while self._open and not self.clock.over:
             result = self.executor.next()
-            if self.clock.over and result.status is Status.TIMEOUT:
-                break  # cut by the end of the run, which says nothing about the configuration
+            if not self.clock.admits(result):
+                break
             self._early[_name(result.query)] = result
             while ready := self._next_ready():
                 told = self._tell(ready)
@@ -113,13 +113,19 @@ class Loop:
         """Tell a result with the very query that was asked: one that was read back may differ in the last bit of its vector."""
         query = next(query for query in self._open if _name(query) == _name(result.query))
         self._open.remove(query)
-        result = replace(result, query=query)
+        result = self.clock.charge(replace(result, query=query))
+        self.account.spent.add(result)
         self.optimizer.tell(result)
         self.results.append(result)
         self._held = False
         return result
 
-    def _replay(self, history: Iterable[Asked | Told]) -> None:
+    def replay(self, history: Iterable[Asked | Told]) -> None:
+        """Bring optimizer, account and clock to where the record ends.
+
+        Raises:
+            UserError: if the optimizer does not ask what it asked then.
+        """
         for event in history:
             if isinstance(event, Told):
                 self._tell(event.result)

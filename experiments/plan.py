@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
+from rich.console import Console
 from rich.table import Table
 
 from experiments.config import Budget
@@ -91,3 +93,11 @@ def plan_table(rungs: list[PlannedRung], ladder: Ladder, budget: Budget) -> Tabl
         table.caption += f" in one round; rounds repeat until {budget.seconds:g} seconds are over"
     table.caption_justify = "left"
     return table
+
+
+def show_plan(title: str, optimizer: Optimizer, account: Account, ladder: Ladder, console: Console) -> dict[str, Any]:
+    """Print every bracket and rung with its exact cost, and run nothing."""
+    rungs = plan(optimizer, account, ladder)
+    console.print(title, highlight=False, soft_wrap=True)
+    console.print(plan_table(rungs, ladder, account.budget))
+    return {"plan": [asdict(rung) for rung in rungs]}

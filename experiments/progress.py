@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from experiments.cost import Clock
+from experiments.cost import Clock, Spent
 from experiments.incumbent import incumbent
 from experiments.loop import Asked, Told
 from lcbench.journal import Tail
@@ -33,6 +33,8 @@ class Progress:
     """Epochs that the whole run is going to train, None if the clock decides."""
     epochs: int = 0
     """Epochs in the journals, those of running trials included."""
+    spent: Spent = field(default_factory=Spent)
+    """Epochs behind the results."""
     _tails: dict[Path, Tail] = field(default_factory=dict)
 
     def asked(self, query: Query, *, admitted: bool) -> None:
@@ -44,6 +46,7 @@ class Progress:
         """Note a result."""
         self.open.pop((result.query.trial, result.query.epoch), None)
         self.results.append(result)
+        self.spent.add(result)
 
     def replay(self, history: Iterable[Asked | Told]) -> None:
         """Take over what earlier sessions of the run found and left open."""
@@ -71,11 +74,7 @@ class Progress:
     @property
     def epochs_trained(self) -> int:
         """Epochs behind the results: the highest of every trial, or the sum where every rung was trained again."""
-        reached: dict[int, int] = {}
-        for result in self.results:
-            trial, last = result.query.trial, max(result.curve.last_epoch, 0)
-            reached[trial] = max(last, reached.get(trial, 0)) if self.continues else last + reached.get(trial, 0)
-        return sum(reached.values())
+        return self.spent.continued if self.continues else self.spent.from_scratch
 
     def occupation(self) -> list[tuple[int, int, int]]:
         """Per rung of the ladder: epochs, results, queries that wait or run."""

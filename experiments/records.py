@@ -8,6 +8,8 @@ table.json        what the curves are curves of
 curves.h5         the journals, packed: a database with one table
 summary.json      the outcome
 DONE              written last
+
+A simulated run trains nothing, so it has no journals, table.json and curves.h5: its curves are in the database that it asked.
 """
 
 from __future__ import annotations
@@ -16,13 +18,16 @@ import fcntl
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import yaml
 from ConfigSpace import Configuration, ConfigurationSpace
 
-from experiments.cost import Clock
+from experiments.config import Budget
+from experiments.cost import Clock, Spent
+from experiments.executors import cores
 from experiments.loop import Asked, Told
 from lcbench.curve import LearningCurve
 from lcbench.errors import UserError
@@ -33,10 +38,25 @@ from lcbench.recording import end_record, training_record, trainings_from_journa
 from lcbench.rundir import journals, verify
 from lcbench.space import plain
 
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
 NOT_IDENTITY = ("runs", "openml", "plan", "extend", "debug")
 """Keys that say how or where a run is made, and not which run it is."""
 EXTENDABLE = ("budget.seconds", "budget.trials", "budget.epochs")
 """Keys that may grow with extend=true."""
+
+
+def identity(config: DictConfig, budget: Budget) -> dict[str, Any]:
+    """The configuration with what stands behind its nulls: the budget, and the workers where they decide what is asked."""
+    from omegaconf import OmegaConf
+
+    plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    plain["budget"] = asdict(budget)
+    plain["benchmark"].pop("verb")  # how the run is made
+    if "workers" in plain["executor"]:
+        plain["executor"]["workers"] = None if budget.by_clock else plain["executor"]["workers"] or cores()
+    return plain
 
 
 class RunDirectory:
@@ -113,11 +133,11 @@ class RunDirectory:
         _write(self.path / "summary.json", json.dumps(summary, indent=2, allow_nan=True) + "\n")
         _write(self.path / "DONE", "")
 
-    def history(self, space: ConfigurationSpace) -> Iterator[Asked | Told]:
-        """Every recorded ask and tell in order, with the curves from the journals.
+    def history(self, space: ConfigurationSpace, evaluate: Callable[[Query], Result] | None = None) -> Iterator[Asked | Told]:
+        """Every recorded ask and tell in order, with the curves from the journals, or from `evaluate` where a look-up gives them.
 
         Raises:
-            UserError: if a recorded configuration is not legal in `space`.
+            UserError: if a recorded configuration is not legal in `space`, or `evaluate` now says something else than it did.
         """
         curves = {(training.trial, training.horizon): training.curve for training in trainings_from_journals(journals(self.path))}
         queries: dict[tuple[int, int], Query] = {}
@@ -128,7 +148,20 @@ class RunDirectory:
                 yield Asked(query, event["admitted"])
             elif event["kind"] == "tell":
                 query = queries[event["trial"], event["epoch"]]
-                yield Told(_result(event, query, curves.get((query.trial, event["horizon"]), LearningCurve.empty())))
+                if evaluate is None:
+                    yield Told(_result(event, query, curves.get((query.trial, event["horizon"]), LearningCurve.empty())))
+                else:
+                    yield Told(self._same(event, evaluate(query)))
+
+    def _same(self, event: Mapping[str, Any], result: Result) -> Result:
+        """The answer of a look-up, if it is still the recorded one."""
+        now: dict[str, Any] = {"status": str(result.status), "loss": result.loss, **_last_entry(result.curve)}
+        if any(event.get(name) != now.get(name) for name in ("status", "loss", "last_epoch", "curve_seconds")):
+            raise UserError(
+                f"the run in {self.path} was told {_words(event)} for trial {event['trial']} at epoch {event['epoch']}, but the same "
+                f"question is answered now with {_words(now)}: the database is another; give the old one or another `seed` or `runs`"
+            )
+        return result
 
     def _read_events(self) -> list[dict[str, Any]]:
         path = self.path / "events.journal"
@@ -157,15 +190,13 @@ class RunDirectory:
 
 
 class EventLog:
-    """Writes every ask and tell to the record, and the end of every training to the curves."""
+    """Writes every ask and tell to the record, each with what the run had taken by then: seconds (``at``), and epochs on both axes."""
 
-    def __init__(self, directory: Path, clock: Clock, horizon: Callable[[Query], int], n_events: int = 0) -> None:
+    def __init__(self, directory: Path, clock: Clock, spent: Spent, n_events: int = 0) -> None:
         self._clock = clock
-        self._horizon = horizon
+        self._spent = spent
         self._n = n_events  # every event has a number, so that a lost one is noticed
         self._events = Journal(directory / "events.journal")
-        (directory / "journals").mkdir(exist_ok=True)
-        self._ends = Journal(directory / "journals" / "main.journal")
 
     def note(self, kind: str, **values: object) -> None:
         """Record something that is neither an ask nor a tell, with the time."""
@@ -180,17 +211,45 @@ class EventLog:
     def told(self, result: Result) -> None:
         """Record a tell."""
         query = result.query
-        place = {"trial": query.trial, "epoch": query.epoch, "horizon": self._horizon(query)}
-        outcome = {"status": str(result.status), "error": result.error}
+        outcome = {"status": str(result.status), "error": result.error, "loss": result.loss, "seconds": result.seconds}
+        axes = {"epochs_continued": self._spent.continued, "epochs_from_scratch": self._spent.from_scratch}
+        place = {"trial": query.trial, "epoch": query.epoch, **self.place(query)}
+        self.note("tell", **place, **outcome, **axes, **_last_entry(result.curve))
+
+    def place(self, query: Query) -> dict[str, Any]:
+        """What names the training besides its trial."""
+        return {}
+
+    def close(self) -> None:
+        """Flush and close the record."""
+        self._events.close()
+
+
+class TrainingLog(EventLog):
+    """The record of a run that trains: the end of every training goes to the curves too, before the tell."""
+
+    def __init__(self, directory: Path, clock: Clock, spent: Spent, horizon: Callable[[Query], int], n_events: int = 0) -> None:
+        super().__init__(directory, clock, spent, n_events)
+        self._horizon = horizon
+        (directory / "journals").mkdir(exist_ok=True)
+        self._ends = Journal(directory / "journals" / "main.journal")
+
+    def told(self, result: Result) -> None:
+        """Record a tell, and that the training ended so."""
+        query, place = result.query, {"trial": result.query.trial, **self.place(result.query)}
         if not result.ok:  # a child that died early has written nothing, but the trial is a row of the table all the same
             about: dict[str, Any] = {"seed": query.seed, "configuration": plain(query.configuration), "origin": str(query.origin)}
-            self._ends.append(training_record(trial=query.trial, horizon=place["horizon"], **about, n_parameters=-1))
-        self._ends.append(end_record(**place, status=result.status, error=result.error))
-        self.note("tell", **place, **outcome, loss=result.loss, seconds=result.seconds, **_last_entry(result.curve))
+            self._ends.append(training_record(**place, **about, n_parameters=-1))
+        self._ends.append(end_record(**place, epoch=query.epoch, status=result.status, error=result.error))
+        super().told(result)
+
+    def place(self, query: Query) -> dict[str, Any]:
+        """The annealing horizon names the training besides its trial."""
+        return {"horizon": self._horizon(query)}
 
     def close(self) -> None:
         """Flush and close both files."""
-        self._events.close()
+        super().close()
         self._ends.close()
 
 
@@ -221,9 +280,7 @@ def _check_config(path: Path, config: Mapping[str, Any], *, extend: bool) -> Non
         if differing:
             changes = ", ".join(f"`{name}` was {stored.get(name)} and is now {wanted.get(name)}" for name in differing)
             hint = "extend=true goes on with it under a larger budget; " if set(differing) <= set(EXTENDABLE) else ""
-            raise UserError(
-                f"{path.parent} holds a run with another configuration: {changes}; {hint}to keep both, set another `runs` or `task.name`"
-            )
+            raise UserError(f"{path.parent} holds a run with another configuration: {changes}; {hint}to keep both, set another `runs`")
     _write(path, yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
 
 
@@ -273,6 +330,10 @@ def _last_entry(curve: LearningCurve) -> dict[str, Any]:
         return {"last_epoch": -1}
     scores = {name: value for name, value in curve.at(curve.last_epoch).items() if name.startswith(("val_", "test_"))}
     return {"last_epoch": curve.last_epoch, "curve_seconds": float(curve.seconds[-1]), "scores": scores}
+
+
+def _words(answer: Mapping[str, Any]) -> str:
+    return f"the loss {answer['loss']} after {answer.get('curve_seconds', 0.0)} s"
 
 
 def _result(event: Mapping[str, Any], query: Query, recorded: LearningCurve) -> Result:

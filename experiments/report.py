@@ -1,21 +1,26 @@
-"""The outcome of a run: summary.json for programs, two tables for people."""
+"""The outcome of a run: summary.json for programs, two tables and a few lines for people."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
+from experiments.incumbent import POLICIES
 from experiments.progress import Progress
 from lcbench.header import provenance_now
 from lcbench.metric import Metric
 from lcbench.query import Result, Status
 from lcbench.space import key, plain
 from lcbench.table import CurveTable
+from lcbench.task import TaskInfo
+
+if TYPE_CHECKING:
+    from experiments.recorded import Recorded
 
 BEST = 5
 """Configurations in the final table."""
@@ -23,29 +28,74 @@ BEST = 5
 
 def summarise(progress: Progress, table: CurveTable, names: dict[str, Any], baselines: list[dict[str, Any]]) -> dict[str, Any]:
     """The content of summary.json; everything but the values of keys with ``seconds`` in their name repeats with the seed."""
-    results, best = progress.results, progress.best
-    task = table.task
     recorded = sum(max(training.curve.last_epoch, 0) for training in table.trainings)
-    failed = Counter(str(result.status) for result in results if not result.ok)
     return {
         **names,
-        "metric": {"name": progress.metric.name, "direction": progress.metric.direction, "unit": progress.metric.unit},
-        "split": {"rule": task.split, "n_train": task.n_train, "n_val": task.n_val, "n_test": task.n_test},
+        **_about(progress, table.task),
         "seconds": progress.clock.elapsed,
-        "n_trials": len({result.query.trial for result in results}),
-        "n_results": len(results),
-        "n_failed": {str(status): failed[status] for status in Status if status is not Status.SUCCESS},
+        **_counts(progress),
         "epochs_trained": recorded if progress.continues else max(recorded, progress.epochs_trained),
-        "seconds_trained": sum(result.seconds for result in results),
-        "incumbent_policy": progress.policy,
-        "incumbent": describe_incumbent(best, progress.metric) if best else None,
+        "seconds_trained": sum(result.seconds for result in progress.results),
+        **_best(progress),
         "baselines": baselines,
         "versions": provenance_now("")["versions"],
     }
 
 
+def summarise_simulation(progress: Progress, recorded: Recorded, names: dict[str, Any], wall_seconds: float) -> dict[str, Any]:
+    """The content of summary.json of a simulated run; everything but ``wall_seconds`` repeats with the seed, to the last bit.
+
+    ``regret`` is the simple regret on the validation rows: the incumbent's loss at the epoch where it was compared, minus the
+    smallest loss of any recorded configuration at any epoch of the view. Of a table it is never below 0; of a model, whose best
+    configuration may be none of the recorded ones, it can be. ``incumbent.recorded`` is the training that answered for the incumbent.
+    """
+    best, found = progress.best, _best(progress)
+    if best:
+        found["incumbent"]["recorded"] = recorded.source(best.query.configuration)
+    return {
+        **names,
+        **recorded.about,
+        **_about(progress, recorded.benchmark.task),
+        "simulated_seconds": progress.clock.elapsed,
+        "wall_seconds": wall_seconds,
+        **_counts(progress),
+        "continue_trials": recorded.continues,
+        "epochs_trained": progress.epochs_trained,
+        "epochs_continued": progress.spent.continued,
+        "epochs_from_scratch": progress.spent.from_scratch,
+        **found,
+        "best_loss": recorded.best_loss,
+        "regret": best.loss - recorded.best_loss if best else None,
+        "versions": provenance_now("")["versions"],
+    }
+
+
+def _about(progress: Progress, task: TaskInfo) -> dict[str, Any]:
+    return {
+        "metric": {"name": progress.metric.name, "direction": progress.metric.direction, "unit": progress.metric.unit},
+        "split": {"rule": task.split, "n_train": task.n_train, "n_val": task.n_val, "n_test": task.n_test},
+    }
+
+
+def _counts(progress: Progress) -> dict[str, Any]:
+    failed = Counter(str(result.status) for result in progress.results if not result.ok)
+    return {
+        "n_trials": len({result.query.trial for result in progress.results}),
+        "n_results": len(progress.results),
+        "n_failed": {str(status): failed[status] for status in Status if status is not Status.SUCCESS},
+    }
+
+
+def _best(progress: Progress) -> dict[str, Any]:
+    best = progress.best
+    return {"incumbent_policy": progress.policy, "incumbent": describe_incumbent(best, progress.metric) if best else None}
+
+
 def describe_incumbent(best: Result, metric: Metric) -> dict[str, Any]:
-    """The incumbent with its scores; ``scores`` holds every recorded metric of the validation and test part."""
+    """The incumbent with its scores; ``scores`` holds every recorded metric of the validation and test part.
+
+    A foreign table may hold no test values; ``test_score`` is then null.
+    """
     scores = best.curve.at(best.curve.last_epoch)
     return {
         "trial": best.query.trial,
@@ -53,30 +103,88 @@ def describe_incumbent(best: Result, metric: Metric) -> dict[str, Any]:
         "config": plain(best.query.configuration),
         "epoch": best.query.epoch,
         "validation_score": scores[metric.on("val")],
-        "test_score": scores[metric.on("test")],
+        "test_score": scores.get(metric.on("test")),
         "scores": {name: value for name, value in scores.items() if name.startswith(("val_", "test_"))},
     }
 
 
 def print_report(summary: dict[str, Any], results: Sequence[Result], metric: Metric, console: Console, directory: Path) -> None:
     """The best configurations, the incumbent beside the baselines, and where everything lies."""
-    console.print(_best_table(results, metric))
-    console.print(_score_table(summary))
-    failures = ", ".join(f"{n} {status}" for status, n in summary["n_failed"].items() if n) or "none"
+    _print_tables(summary, results, metric, console)
+    failures = _failures(summary)
     console.print(
         f"{summary['n_trials']} trials, {summary['epochs_trained']} epochs, {summary['seconds']:.1f} s; failed: {failures}", highlight=False
     )
+    _print_what_is_missing(summary, results, console)
+    console.print(
+        f"everything lies in {directory}: summary.json, curves.h5 (python -m lcbench info {directory})", highlight=False, soft_wrap=True
+    )
+
+
+def print_simulation(summary: dict[str, Any], results: Sequence[Result], metric: Metric, console: Console, directory: Path) -> None:
+    """The best configurations, the incumbent's scores and regret, simulated against real time, and where everything lies."""
+    _print_tables(summary, results, metric, console)
+    policy, simulated, wall = summary["incumbent_policy"], summary["simulated_seconds"], summary["wall_seconds"]
+    lines = [
+        f"incumbent by {policy}: {POLICIES[policy]}",
+        f"{summary['n_trials']} trials, {summary['n_results']} results, {summary['epochs_trained']} epochs trained "
+        f"({summary['epochs_from_scratch']} from scratch); failed: {_failures(summary)}",
+        f"simulated time {duration_text(simulated)} in {duration_text(wall)} of real time: {simulated / max(wall, 1e-3):.3g} times as fast",
+        _about_text(summary),
+    ]
+    if summary["incumbent"]:
+        lines.insert(1, _regret_text(summary, metric))
+    for line in lines:
+        console.print(line, highlight=False, soft_wrap=True)
+    _print_what_is_missing(summary, results, console)
+    console.print(f"everything lies in {directory}: summary.json, events.journal", highlight=False, soft_wrap=True)
+
+
+def _regret_text(summary: dict[str, Any], metric: Metric) -> str:
+    regret, best, source = summary["regret"], summary["best_loss"], summary["incumbent"]["recorded"]
+    answered = f"; the scores are those of row {source['row']}, {source['distance']:.2g} away in the unit cube" if source else ""
+    return f"regret {regret:.4g}: {metric.on('val')} loss {regret + best:.4g}, the best at any epoch {best:.4g}{answered}"
+
+
+def _about_text(summary: dict[str, Any]) -> str:
+    choices = {"recorded_seed": "recorded seed", "horizon": "horizon", "unknown": "unknown configurations"}
+    said = "".join(f", {words} {summary[name]}" for name, words in choices.items() if name in summary)
+    return f"{summary['n_configurations']} configurations of {summary['database']}: view {summary['view']}{said}"
+
+
+def duration_text(seconds: float) -> str:
+    """A length of time in the two largest units that it has.
+
+    >>> duration_text(0.25), duration_text(200), duration_text(7500), duration_text(200000)
+    ('0.25 s', '3 min 20 s', '2 h 5 min', '2 d 7 h')
+    """
+    if seconds < 60:
+        return f"{seconds:.3g} s"
+    minutes, hours, days = int(seconds) // 60, int(seconds) // 3600, int(seconds) // 86400
+    if not hours:
+        return f"{minutes} min {int(seconds) % 60} s"
+    return f"{hours} h {minutes % 60} min" if not days else f"{days} d {hours % 24} h"
+
+
+def _print_tables(summary: dict[str, Any], results: Sequence[Result], metric: Metric, console: Console) -> None:
+    console.print(_best_table(results, metric))
+    console.print(_score_table(summary))
+
+
+def _failures(summary: dict[str, Any]) -> str:
+    return ", ".join(f"{n} {status}" for status, n in summary["n_failed"].items() if n) or "none"
+
+
+def _print_what_is_missing(summary: dict[str, Any], results: Sequence[Result], console: Console) -> None:
+    """Why there is no incumbent, or no baseline, and the first failure."""
     if summary["incumbent"] is None:
         console.print(f"there is no incumbent: no trial ended with a score that `incumbent={summary['incumbent_policy']}` counts")
-    for baseline in summary["baselines"]:
+    for baseline in summary.get("baselines", []):
         if "error" in baseline:
             console.print(f"{baseline['name']}: {baseline['error'].strip().splitlines()[-1]}", highlight=False)
     for failure in dict.fromkeys(result.error for result in results if not result.ok):
         console.print(f"first failure of its kind:\n{failure}", style="red", highlight=False, markup=False)
         break
-    console.print(
-        f"everything lies in {directory}: summary.json, curves.h5 (python -m lcbench info {directory})", highlight=False, soft_wrap=True
-    )
 
 
 def _best_table(results: Sequence[Result], metric: Metric) -> Table:
@@ -91,7 +199,8 @@ def _best_table(results: Sequence[Result], metric: Metric) -> Table:
     for result in best:
         table.add_column(str(result.query.trial), justify="right")
     for name in (metric.on("val"), metric.on("test")):
-        table.add_row(name, *(f"{result.curve.at(result.curve.last_epoch)[name]:.4f}" for result in best))
+        scores = [result.curve.at(result.curve.last_epoch).get(name) for result in best]
+        table.add_row(name, *("–" if score is None else f"{score:.4f}" for score in scores))
     table.add_row("epochs", *(str(result.query.epoch) for result in best))
     table.add_row("origin", *(str(result.query.origin) for result in best), end_section=True)
     for name in dict.fromkeys(name for result in best for name in result.query.configuration):
@@ -106,8 +215,11 @@ def _short(value: Any) -> str:
 def _score_table(summary: dict[str, Any]) -> Table:
     """The incumbent beside the majority class (or mean) and a default linear model, on the same split."""
     incumbent = summary["incumbent"]
-    models = ([("incumbent", incumbent["scores"])] if incumbent else []) + [(b["name"], b.get("scores", {})) for b in summary["baselines"]]
-    names = [name for name in next((scores for _, scores in models if scores), {}) if not name.endswith("_loss")]
+    models = [("incumbent", incumbent["scores"])] if incumbent else []
+    models += [(baseline["name"], baseline.get("scores", {})) for baseline in summary.get("baselines", [])]
+    optimised = [f"{split}_{summary['metric']['name']}" for split in ("val", "test")]
+    first: dict[str, float] = next((scores for _, scores in models if scores), {})
+    names = [name for name in first if name in optimised or not name.endswith("_loss")]
     table = Table(title=f"scores on {summary['task']}", title_justify="left")
     table.add_column("")
     for model, _ in models:

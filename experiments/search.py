@@ -7,19 +7,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from rich.console import Console
 
 from experiments import build
-from experiments.config import Budget
-from experiments.cost import Account, Clock
+from experiments.config import Budget, check_seed
+from experiments.cost import Account, WallClock
 from experiments.display import display
-from experiments.executors import cores
 from experiments.incumbent import check_policy
 from experiments.loop import Asked, Loop, Observer, Told
-from experiments.plan import plan, plan_table, planned_epochs
+from experiments.plan import planned_epochs, show_plan
 from experiments.progress import Progress
-from experiments.records import EventLog, RunDirectory, run_path
+from experiments.records import RunDirectory, TrainingLog, identity, run_path
 from experiments.report import print_report, summarise
 from lcbench.errors import UserError
 from lcbench.header import provenance_now
@@ -46,7 +45,10 @@ def search(config: DictConfig, console: Console, start: float) -> dict[str, Any]
     """
     budget = check(config)
     if config.plan:
-        return show_plan(config, budget, console)
+        live, ladder = config.benchmark, build.build_ladder(config)
+        account = Account(budget, bool(live.continue_trials), extra_epochs=int(live.published_defects))
+        optimizer = build.build_optimizer(config, build.build_space(config), ladder)
+        return show_plan(f"plan of {config.optimizer.name} on {task_name(config.task)}", optimizer, account, ladder, console)
     names = {
         "benchmark": config.benchmark.name,
         "task": task_name(config.task),
@@ -59,22 +61,12 @@ def search(config: DictConfig, console: Console, start: float) -> dict[str, Any]
             console.print(f"this run is finished; delete {path} to make it again", highlight=False, soft_wrap=True)
             return _report(config, directory, console)
         limit = None if budget.seconds is None else budget.seconds - min(REPORT_SECONDS, budget.seconds / 20)
-        return _run(config, directory, budget, Clock(limit, directory.seconds, start), names, console)
-
-
-def identity(config: DictConfig, budget: Budget) -> dict[str, Any]:
-    """The configuration with what stands behind its nulls: the budget, and the workers where they decide what is asked."""
-    plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-    plain["budget"] = asdict(budget)
-    if "workers" in plain["executor"]:
-        plain["executor"]["workers"] = None if budget.by_clock else plain["executor"]["workers"] or cores()
-    return plain
+        return _run(config, directory, budget, WallClock(limit, directory.seconds, start), names, console)
 
 
 def check(config: DictConfig) -> Budget:
     """Refuse what can be refused before anything is made; returns the budget."""
-    if config.seed < 0:
-        raise UserError(f"`seed` is {config.seed}, but must be 0 or larger")
+    check_seed(config.seed)
     check_policy(config.incumbent)
     Limits(config.trial.seconds, config.trial.memory_mb)
     build.build_optimizer(config, build.build_space(config), build.build_ladder(config))
@@ -82,7 +74,7 @@ def check(config: DictConfig) -> Budget:
 
 
 def _run(
-    config: DictConfig, directory: RunDirectory, budget: Budget, clock: Clock, names: dict[str, str], console: Console
+    config: DictConfig, directory: RunDirectory, budget: Budget, clock: WallClock, names: dict[str, str], console: Console
 ) -> dict[str, Any]:
     """Load, search, pack, summarise."""
     warm_up()  # the fork server loads torch while the task is loaded here
@@ -136,14 +128,14 @@ def _loop(
     directory: RunDirectory,
     sandbox: Sandbox,
     account: Account,
-    clock: Clock,
+    clock: WallClock,
     observers: tuple[Observer, ...],
     history: list[Asked | Told],
 ) -> None:
     """Search until the budget ends; the record hears of every ask and tell before the display does."""
     executor = build.build_executor(config, sandbox)
     optimizer = build.build_optimizer(config, sandbox.space, build.build_ladder(config))
-    log = EventLog(directory.path, clock, sandbox.benchmark.horizon, len(directory.events))
+    log = TrainingLog(directory.path, clock, account.spent, sandbox.benchmark.horizon, len(directory.events))
     log.note("session", **provenance_now(licence="not stated"))
     try:
         Loop(optimizer, executor, account, clock, (log, *observers), in_order=not account.budget.by_clock).run(history)
@@ -156,7 +148,7 @@ def _loop(
         executor.close()
 
 
-def _baselines(task: Task, directory: RunDirectory, sandbox: Sandbox, clock: Clock) -> list[dict[str, Any]]:
+def _baselines(task: Task, directory: RunDirectory, sandbox: Sandbox, clock: WallClock) -> list[dict[str, Any]]:
     """The honest references, once per run; the linear model in a child, because on a large task it may not end in time."""
     if directory.baselines:
         return directory.baselines
@@ -167,16 +159,6 @@ def _baselines(task: Task, directory: RunDirectory, sandbox: Sandbox, clock: Clo
         return [*found, {"name": "linear model", "status": str(linear.status), "error": linear.error}]
     directory.keep_baselines([*found, asdict(linear)])
     return [*found, asdict(linear)]
-
-
-def show_plan(config: DictConfig, budget: Budget, console: Console) -> dict[str, Any]:
-    """Print every bracket and rung with its exact cost, and run nothing."""
-    ladder, live = build.build_ladder(config), config.benchmark
-    account = Account(budget, bool(live.continue_trials), extra_epochs=int(live.published_defects))
-    rungs = plan(build.build_optimizer(config, build.build_space(config), ladder), account, ladder)
-    console.print(f"plan of {config.optimizer.name} on {task_name(config.task)}")
-    console.print(plan_table(rungs, ladder, budget))
-    return {"plan": [asdict(rung) for rung in rungs]}
 
 
 def _report(config: DictConfig, directory: RunDirectory, console: Console) -> dict[str, Any]:

@@ -111,8 +111,8 @@ class Database:
         if task in self.tasks:
             raise UserError(f"`space` is {space!r}, but {self.path} has {task!r} in {_listed(s for t, s in self.names if t == task)}")
         near = difflib.get_close_matches(task, self.tasks, n=3, cutoff=0.5)
-        hint = f"did you mean {_listed(near)}? " if near else ""
-        raise UserError(f"`task` is {task!r}, but {self.path} does not have it; {hint}It has {_listed(self.tasks)}")
+        hint = f"did you mean {_listed(near)}, or another of" if near else "it has"
+        raise UserError(f"`task` is {task!r}, but {self.path} does not have it: {hint} {_listed(self.tasks)}")
 
     @cached_property
     def index(self) -> dict[tuple[str, str, str], int]:

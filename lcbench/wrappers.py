@@ -8,7 +8,7 @@ from ConfigSpace import ConfigurationSpace
 
 from lcbench.metric import Metric
 from lcbench.query import Query, Result
-from lcbench.space import key, nearest
+from lcbench.space import key, nearest, plain
 from lcbench.tabular import TabularBenchmark
 from lcbench.task import TaskInfo
 
@@ -52,6 +52,6 @@ class NearestRecorded:
     def evaluate(self, query: Query) -> Result:
         """Answer with the curve of the nearest recorded configuration; an equal one is at distance 0."""
         row = self.benchmark.keys.get(key(query.configuration))
-        if row is None:
-            row, _ = nearest(query.configuration, self.benchmark.encoded, self.space)
+        if row is None:  # plain values, because a vector that was read back from a record can differ in its last bit
+            row, _ = nearest(plain(query.configuration), self.benchmark.encoded, self.space)
         return self.benchmark.answer(query, row)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from experiments.config import Budget
-from experiments.cost import Account, Clock
+from experiments.cost import Account, WallClock
 from experiments.executors import Local, Serial
 from experiments.loop import Asked, Loop, Told
 from lcbench.errors import UserError
@@ -59,7 +59,7 @@ def _optimizer(name, seed=0):
 def _run(name, budget, *, benchmark=None, executor=None, history=(), continues=True, clock=None):
     kept = History()
     executor = executor or Serial(benchmark or FakeBenchmark())
-    loop = Loop(_optimizer(name), executor, Account(budget, continues), clock or Clock(None), (kept,), in_order=not budget.by_clock)
+    loop = Loop(_optimizer(name), executor, Account(budget, continues), clock or WallClock(None), (kept,), in_order=not budget.by_clock)
     results = loop.run(history)
     executor.close()
     return results, [*history, *kept.events]
@@ -93,7 +93,7 @@ def test_a_budget_of_epochs_is_never_exceeded_and_nearly_used(name, continues):
 
 def test_a_budget_of_seconds_ends_the_run_in_time():
     start = time.monotonic()
-    results, _ = _run("random", Budget(seconds=0.3), benchmark=Jittery(), clock=Clock(0.3))
+    results, _ = _run("random", Budget(seconds=0.3), benchmark=Jittery(), clock=WallClock(0.3))
     assert 0.25 < time.monotonic() - start < 1
     assert len(results) > 20
 
@@ -159,7 +159,7 @@ def test_a_bug_outside_the_sandbox_is_raised_and_not_swallowed():
 
 def test_what_the_end_of_the_run_cuts_is_not_told():
     run_in_child(time.time, limits=Limits())  # the fork server is there when the clock starts
-    clock = Clock(2.0)
+    clock = WallClock(2.0)
     sandbox = Sandbox(MisbehavingBenchmark(acts=dict.fromkeys(range(3, 99), sleep_for_ever)), Limits(), clock.deadline)
     results, events = _run("random", Budget(seconds=2), executor=Local(sandbox, workers=2), clock=clock)
     assert all(result.ok for result in results)

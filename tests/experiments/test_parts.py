@@ -9,12 +9,12 @@ import pytest
 from rich.console import Console
 
 from experiments.config import Budget, BudgetConfig
-from experiments.cost import Account, Clock, process_age
+from experiments.cost import Account, SimulatedClock, Spent, WallClock, process_age
 from experiments.display import LiveDisplay, PlainDisplay, clock_text, sparkline
 from experiments.incumbent import check_policy, incumbent
 from experiments.plan import plan, plan_table
 from experiments.progress import Progress
-from experiments.report import _best_table
+from experiments.report import _best_table, duration_text
 from lcbench.curve import LearningCurve
 from lcbench.errors import UserError
 from lcbench.metric import METRICS
@@ -53,11 +53,11 @@ def test_a_repeated_trial_costs_all_its_epochs():
 
 
 def test_the_clock_counts_earlier_sessions():
-    clock = Clock(limit=10.0, spent=9.9)
+    clock = WallClock(limit=10.0, spent=9.9)
     assert not clock.over
     assert clock.deadline - time.monotonic() == pytest.approx(0.1, abs=0.05)
-    assert Clock(limit=10.0, spent=10.5).over
-    assert not Clock(limit=None, spent=1e9).over
+    assert WallClock(limit=10.0, spent=10.5).over
+    assert not WallClock(limit=None, spent=1e9).over
 
 
 def test_an_extra_epoch_is_charged_once_per_trial():
@@ -133,14 +133,14 @@ def test_a_plan_that_is_cut_says_so():
 
 
 def test_a_refused_query_is_not_waited_for():
-    progress = Progress(Clock(None), ladder(50, 6, 2), METRICS["accuracy"], "any", Path())
+    progress = Progress(WallClock(None), ladder(50, 6, 2), METRICS["accuracy"], "any", Path())
     progress.asked(_query(0, 6), admitted=True)
     progress.asked(_query(1, 6), admitted=False)
     assert progress.occupation()[0] == (6, 0, 1)
 
 
 def test_a_display_survives_brackets_in_an_error():
-    progress = Progress(Clock(10), ladder(50, 6, 2), METRICS["accuracy"], "any", Path())
+    progress = Progress(WallClock(10), ladder(50, 6, 2), METRICS["accuracy"], "any", Path())
     text = StringIO()
     result = Result.failure(_query(0, 6), Status.CRASHED, "OSError: [/data/x.npy] [enforce fail at alloc.cpp:1]")
     progress.told(result)
@@ -161,3 +161,45 @@ def test_sparkline_draws_the_whole_range_and_shortens_long_curves():
 def test_clock_text():
     assert clock_text(59.9) == "0:59"
     assert clock_text(3661) == "61:01"
+
+
+def _timed(trial, epoch, *, last=None):
+    last = epoch if last is None else last
+    curve = LearningCurve(np.arange(last + 1), 2.0 + 3.0 * np.arange(last + 1))
+    query = _query(trial, epoch)
+    if last < epoch:
+        return Result.failure(query, Status.CRASHED, "x", curve=curve, seconds=float(curve.seconds[-1]))
+    return Result(query, curve, 0.5, float(curve.seconds[-1]))
+
+
+def test_a_continued_trial_is_charged_its_new_epochs_only():
+    clock = SimulatedClock(None, continues=True)
+    assert [clock.charge(_timed(0, epoch)).seconds for epoch in (6, 12)] == [20, 18]
+    assert clock.charge(_timed(1, 6)).seconds == 20
+    assert clock.elapsed == 58
+
+
+def test_a_repeated_trial_is_charged_all_its_epochs():
+    clock = SimulatedClock(None, continues=False)
+    assert [clock.charge(_timed(0, epoch)).seconds for epoch in (6, 12)] == [20, 38]
+
+
+def test_a_result_after_the_end_does_not_count():
+    clock = SimulatedClock(30.0, continues=True)
+    clock.charge(_timed(0, 6))
+    assert not clock.admits(_timed(1, 6))
+    assert clock.admits(_timed(0, 9))
+    assert not clock.over
+    clock.elapsed = 30.0
+    assert clock.over
+
+
+def test_both_axes_of_epochs_are_counted_as_far_as_a_training_came():
+    spent = Spent()
+    for result in (_timed(0, 6), _timed(0, 12), _timed(1, 6, last=4), _timed(2, 6, last=0)):
+        spent.add(result)
+    assert (spent.continued, spent.from_scratch) == (12 + 4, 6 + 12 + 4)
+
+
+def test_lengths_of_time_are_words():
+    assert [duration_text(seconds) for seconds in (0.0, 59.96, 3600, 86400)] == ["0 s", "60 s", "1 h 0 min", "1 d 0 h"]

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from experiments.cost import Clock
+from experiments.cost import Spent, WallClock
 from experiments.loop import Asked, Told
-from experiments.records import EventLog, RunDirectory, run_path
+from experiments.records import RunDirectory, TrainingLog, run_path
 from lcbench.curve import LearningCurve
 from lcbench.errors import UserError
 from lcbench.journal import Journal, read_journal
@@ -41,7 +41,7 @@ def _record(directory, query, curve):
 @pytest.fixture
 def log(tmp_path):
     with RunDirectory(tmp_path / "run", CONFIG) as directory:
-        log = EventLog(directory.path, Clock(None), lambda query: 50)
+        log = TrainingLog(directory.path, WallClock(None), Spent(), lambda query: 50)
         yield directory.path, log
         log.close()
 

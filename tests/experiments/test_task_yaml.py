@@ -8,11 +8,12 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import get_method, instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from experiments.recorded import only_recorded
 from pipeline.tasks import BUNDLED, bundled_task, file_task, openml_task, task_name
 
 CONF = Path(__file__).parents[2] / "experiments" / "conf"
 NAMES = sorted(path.stem for path in (CONF / "task").glob("*.yaml"))
-NEEDED = {"openml": ["task.id=31"], "file": ["task.path=some/table.csv", "task.target=price"]}
+NEEDED = {"openml": ["task.id=31"], "file": ["task.path=some/table.csv", "task.target=price"], "table": ["task.name=vehicle"]}
 """Choices that a YAML leaves open."""
 
 # The 35 data sets of LCBench: name, OpenML task, re-split by the generator (auto-pytorch.md 2.8)
@@ -72,14 +73,14 @@ def test_every_yaml_composes_and_its_function_takes_its_fields(name):
     fields = OmegaConf.to_container(node(name), resolve=True, throw_on_missing=True)
     function = get_method(fields.pop("_target_"))
     fields.pop("_convert_", None)
-    assert function in (openml_task, bundled_task, file_task)
+    assert function in (openml_task, bundled_task, file_task, only_recorded)
     inspect.signature(function).bind(**fields)
     assert "name" in fields
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_file_the_name_and_the_path_are_one_word(name):
-    expected = {"openml": "openml-31", "file": "table"}.get(name, name)
+    expected = {"openml": "openml-31", "file": "table", "table": "vehicle"}.get(name, name)
     assert task_name(node(name)) == expected
 
 
@@ -101,7 +102,7 @@ def test_the_tasks_of_the_paper_and_the_bundled_ones_are_there():
     assert {name: node(name).split for name in ("APSFailure-holdout", "dilbert")} == dict.fromkeys(
         ("APSFailure-holdout", "dilbert"), "official"
     )
-    assert set(NAMES) == {*GOLDEN, *PAPER, *BUNDLED, "openml", "file"}
+    assert set(NAMES) == {*GOLDEN, *PAPER, *BUNDLED, "openml", "file", "table"}
 
 
 def test_a_fold_is_part_of_the_path():

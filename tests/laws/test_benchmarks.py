@@ -1,4 +1,4 @@
-"""The laws of every benchmark, on the closed-form fake and on real trainings of two bundled tasks."""
+"""The laws of every benchmark, on the closed-form fake, on a table of it, and on real trainings of two bundled tasks."""
 
 import math
 
@@ -10,11 +10,16 @@ from lcbench.benchmark import CurveBenchmark
 from lcbench.metric import metric_named
 from lcbench.query import Query, Status
 from lcbench.rundir import read_run, write_header
-from lcbench.space import lcbench_space, sample
+from lcbench.space import encode, key, lcbench_space, plain, sample
+from lcbench.store import write_curves
+from lcbench.table import CurveTable
+from lcbench.tabular import TabularBenchmark, UnknownConfigurationError
+from lcbench.training import Training
+from lcbench.wrappers import NearestRecorded
 from pipeline.live import LiveBenchmark
 from pipeline.sandbox import Limits, Sandbox
 from pipeline.tasks import bundled_task
-from tests.fakes import FakeBenchmark
+from tests.fakes import FAKE_TASK, FakeBenchmark
 
 SPACE = lcbench_space()
 
@@ -26,10 +31,25 @@ def _live(directory, task_name, metric, **options):
     return benchmark
 
 
-@pytest.fixture(params=["fake", "live classification", "live regression", "sandboxed"])
+def _tabular(path):
+    """The fake benchmark as it would have been recorded, through a file; the queries below ask for its first rows."""
+    trainings = []
+    for trial in range(20):
+        query = _query(8, trial)
+        about = {"configuration": plain(query.configuration), "key": key(query.configuration), "seed": query.seed, "horizon": 8}
+        how = {"origin": "random", "n_parameters": -1, "status": "success", "error": ""}
+        trainings.append(Training(trial=trial, **about, **how, curve=FakeBenchmark(SPACE, 8).evaluate(query).curve))
+    write_curves(path, [CurveTable.of(task=FAKE_TASK, space=SPACE, objective="val_accuracy", trainings=trainings)])
+    return TabularBenchmark.load(FAKE_TASK.name, path)
+
+
+@pytest.fixture(params=["fake", "tabular", "nearest recorded", "live classification", "live regression", "sandboxed"])
 def benchmark(request, tmp_path):
     if request.param == "fake":
         return FakeBenchmark(SPACE, 8)
+    if request.param in ("tabular", "nearest recorded"):
+        exact = _tabular(tmp_path / "curves.h5")
+        return exact if request.param == "tabular" else NearestRecorded(exact)
     if request.param == "sandboxed":
         return Sandbox(_live(tmp_path, "iris", "accuracy"), Limits())
     return _live(tmp_path, *(("diabetes", "r2") if "regression" in request.param else ("iris", "balanced_accuracy")))
@@ -67,6 +87,33 @@ def test_the_curve_ends_at_the_query_and_its_seconds_increase(benchmark):
     assert result.loss == benchmark.metric.loss(result.curve.at(4)[benchmark.metric.on("val")])
 
 
+def test_a_table_answers_with_the_seconds_of_a_training_from_scratch_every_time(tmp_path):
+    exact = _tabular(tmp_path / "curves.h5")
+    for benchmark in (exact, NearestRecorded(exact)):
+        short, long = benchmark.evaluate(_query(2)), benchmark.evaluate(_query(5))
+        assert short.seconds == long.curve.seconds[2] < long.seconds == long.curve.seconds[5]
+
+
+def test_what_was_not_recorded_is_answered_by_the_nearest_or_refused(tmp_path):
+    exact = _tabular(tmp_path / "curves.h5")
+    near = NearestRecorded(exact)
+    for trial in range(20, 40):
+        distances = ((exact.encoded - encode([_query(5, trial).configuration], SPACE)) ** 2).sum(axis=1)
+        assert near.evaluate(_query(5, trial)).curve == exact.curve(int(distances.argmin())).prefix(5)
+        with pytest.raises(UnknownConfigurationError) as refusal:
+            exact.evaluate(_query(5, trial))
+        assert refusal.value.nearest == distances.argmin()
+    for benchmark in (exact, near):
+        with pytest.raises(IndexError, match=r"`epoch` is 9, but 'fake' can be asked for epochs 1\.\.8 \(view 'trained'\)"):
+            benchmark.evaluate(_query(9))
+
+
+def test_nothing_in_a_table_is_better_than_its_best_loss(tmp_path):
+    exact = _tabular(tmp_path / "curves.h5")
+    losses = [exact.evaluate(_query(epoch, trial)).loss for trial in range(20) for epoch in range(1, 9)]
+    assert min(losses) == exact.best_loss == NearestRecorded(exact).best_loss
+
+
 def test_continued_equals_trained_from_scratch(tmp_path):
     continued = _live(tmp_path / "a", "iris", "accuracy")
     continued.evaluate(_query(2))
@@ -84,9 +131,9 @@ def test_what_is_journalled_is_what_was_answered(tmp_path):
     results = [benchmark.evaluate(_query(epoch, trial)) for trial, epoch in ((0, 2), (1, 2), (0, 5))]
     write_header(tmp_path, task=benchmark.task, space=SPACE, objective="val_accuracy", provenance={})
     trainings = {training.trial: training for training in read_run(tmp_path).trainings}
-    assert _equal_but_for_seconds(trainings[0].curve, results[2].curve)
-    short = trainings[1].curve.values  # the columns of layers that this network does not have are NaN in a table
-    assert all(np.array_equal(short[name], column) for name, column in results[1].curve.values.items())
+    for trial, result in ((0, results[2]), (1, results[1])):
+        stored = trainings[trial].curve.values  # a table holds float32; columns of layers that a network does not have are NaN
+        assert all(np.array_equal(stored[name], np.float32(column), equal_nan=True) for name, column in result.curve.values.items())
     assert trainings[0].seed == 3
     assert trainings[0].n_parameters > 0
 

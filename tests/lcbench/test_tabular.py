@@ -235,7 +235,7 @@ def test_tables_by_name(database):
 
 
 def test_what_the_database_does_not_have(database):
-    with pytest.raises(UserError, match=r"`task` is 'vehicles', but .* did you mean vehicle\? It has adult, vehicle"):
+    with pytest.raises(UserError, match=r"`task` is 'vehicles', but .* did you mean vehicle, or another of adult, vehicle"):
         database.table("vehicles")
     with pytest.raises(UserError, match=r"`space` is 'full', but .* has 'adult' in lcbench"):
         database.table("adult", "full")
