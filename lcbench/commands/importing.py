@@ -43,6 +43,7 @@ def add(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--finished", action="store_true", help="leave out trainings that have not ended (a run that goes on)")
     parser.add_argument("--licence", metavar="NAME", help="under which curves may be used that do not say so themselves, e.g. CC-BY-4.0")
+    parser.add_argument("--note", metavar="TEXT", help="what a reader of the data card should know, kept with every table")
     parser.add_argument("--replace", action="store_true", help="forget what DB holds now")
 
 
@@ -77,8 +78,10 @@ def _merged(named: list[list[CurveTable]], options: Namespace, said: list[str]) 
         table = merge([choose_metrics(table, patterns) if patterns and table.metrics else table for table in tables])
         if options.finished:
             table = table.take(np.flatnonzero(table.columns["status"] != STATUSES.index(UNFINISHED)))
-        if options.licence and table.provenance.get("licence") in (None, "not stated"):
-            table = replace(table, provenance={**table.provenance, "licence": options.licence})
+        origin = {**table.provenance, **({"note": options.note} if options.note else {})}
+        if options.licence and origin.get("licence") in (None, "not stated"):
+            origin["licence"] = options.licence
+        table = replace(table, provenance=origin)
         n = len(set(table.columns["key"]))
         said.append(f"{table.task.name}: {len(table)} trainings of {n} configurations, {len(table.metrics)} metrics")
         yield table
