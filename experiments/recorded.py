@@ -100,7 +100,7 @@ def surrogate(
     table, about = _table(task, space, database)
     with _keys_of_the_group():
         model = SurrogateBenchmark.load(task, _path(database), space=table.space.name, metric=metric, view=view, noise=noise, force=force)
-    about |= {"view": view, "n_configurations": len(table), "noise": noise, "quality": model.quality}
+    about |= {"view": view, "n_configurations": model.quality["n"], "noise": noise, "quality": model.quality}
     return Recorded(model, model.best_loss, continue_trials, about)
 
 

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from experiments.incumbent import POLICIES
 from experiments.progress import Progress
+from lcbench.commands.words import duration, short
 from lcbench.header import provenance_now
 from lcbench.metric import Metric
 from lcbench.query import Result, Status
@@ -46,8 +47,9 @@ def summarise_simulation(progress: Progress, recorded: Recorded, names: dict[str
     """The content of summary.json of a simulated run; everything but ``wall_seconds`` repeats with the seed, to the last bit.
 
     ``regret`` is the simple regret on the validation rows: the incumbent's loss at the epoch where it was compared, minus the
-    smallest loss of any recorded configuration at any epoch of the view. Of a table it is never below 0; of a model, whose best
-    configuration may be none of the recorded ones, it can be. ``incumbent.recorded`` is the training that answered for the incumbent.
+    smallest loss of any recorded configuration at any epoch of the view. Of a model that is the smallest loss that it expects
+    among the recorded and 2000 random configurations, so there regret can be below 0, with noise all the more.
+    ``incumbent.recorded`` is the training that answered for the incumbent.
     """
     best, found = progress.best, _best(progress)
     if best:
@@ -129,7 +131,7 @@ def print_simulation(summary: dict[str, Any], results: Sequence[Result], metric:
         f"incumbent by {policy}: {POLICIES[policy]}",
         f"{summary['n_trials']} trials, {summary['n_results']} results, {summary['epochs_trained']} epochs trained "
         f"({summary['epochs_from_scratch']} from scratch); failed: {_failures(summary)}",
-        f"simulated time {duration_text(simulated)} in {duration_text(wall)} of real time: {simulated / max(wall, 1e-3):.3g} times as fast",
+        f"simulated time {duration(simulated)} in {duration(wall)} of real time: {simulated / max(wall, 1e-3):.3g} times as fast",
         _about_text(summary),
     ]
     if summary["incumbent"]:
@@ -150,20 +152,6 @@ def _about_text(summary: dict[str, Any]) -> str:
     choices = {"recorded_seed": "recorded seed", "horizon": "horizon", "unknown": "unknown configurations"}
     said = "".join(f", {words} {summary[name]}" for name, words in choices.items() if name in summary)
     return f"{summary['n_configurations']} configurations of {summary['database']}: view {summary['view']}{said}"
-
-
-def duration_text(seconds: float) -> str:
-    """A length of time in the two largest units that it has.
-
-    >>> duration_text(0.25), duration_text(200), duration_text(7500), duration_text(200000)
-    ('0.25 s', '3 min 20 s', '2 h 5 min', '2 d 7 h')
-    """
-    if seconds < 60:
-        return f"{seconds:.3g} s"
-    minutes, hours, days = int(seconds) // 60, int(seconds) // 3600, int(seconds) // 86400
-    if not hours:
-        return f"{minutes} min {int(seconds) % 60} s"
-    return f"{hours} h {minutes % 60} min" if not days else f"{days} d {hours % 24} h"
 
 
 def _print_tables(summary: dict[str, Any], results: Sequence[Result], metric: Metric, console: Console) -> None:
@@ -204,12 +192,8 @@ def _best_table(results: Sequence[Result], metric: Metric) -> Table:
     table.add_row("epochs", *(str(result.query.epoch) for result in best))
     table.add_row("origin", *(str(result.query.origin) for result in best), end_section=True)
     for name in dict.fromkeys(name for result in best for name in result.query.configuration):
-        table.add_row(name, *(_short(plain(result.query.configuration).get(name, "–")) for result in best))
+        table.add_row(name, *(short(plain(result.query.configuration).get(name, "–")) for result in best))
     return table
-
-
-def _short(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _score_table(summary: dict[str, Any]) -> Table:

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from lcbench.checksums import crc_of_array
 from lcbench.errors import UserError
 from lcbench.plane import Plane, Planes
 from lcbench.schema import link, unlinked
-from lcbench.store import FittedModel, model_groups, opened, read_model, read_plane, read_table
+from lcbench.store import FittedModel, model_groups, opened, read_model, read_plane, read_table, remedy, table_path
 from lcbench.table import CurveTable
 from lcbench.view import view_named
 
@@ -61,8 +62,24 @@ class Database:
         name = self._name(task, space)
         if name not in self._tables:
             with opened(self.path) as file:
-                self._tables[name] = read_table(file[_group_of(*name)], mapped=True)
+                self._tables[name] = read_table(file[table_path(*name)], mapped=True)
         return self._tables[name]
+
+    def checked(self, task: str, space: str | None = None) -> CurveTable:
+        """The table of a task with every byte of its curves and seconds compared with their checksums.
+
+        For whoever writes them anew: checksums of damaged values would hide the damage for ever.
+
+        Raises:
+            UserError: as `table`, or if a checksum does not fit.
+        """
+        table = self.table(task, space)
+        with opened(self.path) as file:
+            group = file[table_path(*self._name(task, space))]
+            for name, values in (("curves", table.curves), ("seconds", table.seconds)):
+                if crc_of_array(values) != group[name].attrs["crc32"]:
+                    raise UserError(f"{self.path}: the checksum of the dataset {group.name}/{name} does not fit; {remedy(self.path)}")
+        return table
 
     def plane(self, task: str, metric: str, space: str | None = None) -> Plane:
         """One metric of all trainings of a task, straight from the file: the shortest way to a first value.
@@ -73,7 +90,7 @@ class Database:
             UserError: if there is no such table or metric, with the nearest names.
         """
         with opened(self.path) as file:
-            return read_plane(file[_group_of(*self._name(task, space))], metric)
+            return read_plane(file[table_path(*self._name(task, space))], metric)
 
     @cached_property
     def models(self) -> dict[tuple[str, str], tuple[str, ...]]:
@@ -130,6 +147,8 @@ class Database:
             UserError: if the tables have different types of values.
         """
         tables = list(self)
+        if not tables:
+            raise UserError(f"{self.path} has no table to look anything up in")
         if len(types := {table.curves.dtype for table in tables}) > 1:
             raise UserError(f"{self.path} has tables of {_listed(map(str, types))}; planes need one type, export it with one precision")
         starts = self._starts(tables)
@@ -142,20 +161,16 @@ class Database:
         sizes = [table.seconds.shape for table in tables]
         offsets = [start + m * n * t for start, table, (n, t) in zip(starts, tables, sizes, strict=True) for m in range(len(table.metrics))]
         shapes = [size for table, size in zip(tables, sizes, strict=True) for _ in table.metrics]
-        return Planes(flat, offsets, shapes, view_named(view).first)
+        cut = view_named(view)
+        return Planes(flat, offsets, shapes, cut.first, cut.last)
 
     def _starts(self, tables: list[CurveTable]) -> list[int] | None:
-        """Where the curves of every table begin in the file, in values; None if they are not contiguous."""
+        """Where the curves of every table begin in the file, in values; None if they are not contiguous, or between two values."""
         with opened(self.path) as file:
-            offsets = [file[_group_of(*name)]["curves"].id.get_offset() for name in self.names]
-        if any(offset is None for offset in offsets):
+            offsets = [file[table_path(*name)]["curves"].id.get_offset() for name in self.names]
+        if any(offset is None or offset % table.curves.itemsize for offset, table in zip(offsets, tables, strict=True)):
             return None
         return [offset // table.curves.itemsize for offset, table in zip(offsets, tables, strict=True)]
-
-
-def _group_of(task: str, space: str) -> str:
-    """Name of the group of a table in its file."""
-    return f"/tables/{link(task)}/{link(space)}"
 
 
 def _listed(names: Iterable[str]) -> str:

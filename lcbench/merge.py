@@ -19,7 +19,7 @@ def merge(tables: Sequence[CurveTable]) -> CurveTable:
     """One table with the trainings of all, in their order.
 
     Of two trainings of the same configuration, seed and horizon the longer one counts, of equally long ones the earlier.
-    Trial numbers stay as they are unless two trainings would share one; then all are numbered anew. A metric that a
+    Trial numbers stay as they are unless one would name two configurations or trainings; then all are numbered anew. A metric that a
     table lacks is NaN in its rows.
 
     Raises:
@@ -121,26 +121,28 @@ def _distinct(columns: dict[str, NDArray[Any]]) -> NDArray[np.int64]:
 
 
 def _numbered(table: CurveTable) -> CurveTable:
-    named = zip(*(table.columns[name].tolist() for name in ("trial", "seed", "horizon")), strict=True)
-    if len(set(named)) == len(table):
+    trials, keys = table.columns["trial"].tolist(), table.columns["key"].tolist()
+    named = zip(trials, table.columns["seed"].tolist(), table.columns["horizon"].tolist(), strict=True)
+    if len(set(named)) == len(table) and len(set(zip(trials, keys, strict=True))) == len(set(trials)):
         return table
-    numbers = {key: i for i, key in enumerate(dict.fromkeys(table.columns["key"].tolist()))}
-    trials = np.array([numbers[key] for key in table.columns["key"].tolist()], np.int64)
-    return replace(table, columns={**table.columns, "trial": trials})
+    numbers = {key: i for i, key in enumerate(dict.fromkeys(keys))}
+    return replace(table, columns={**table.columns, "trial": np.array([numbers[key] for key in keys], np.int64)})
+
+
+_PARTS = " (of each part)"
+"""Suffix of what the parts of a table do not agree on: a list of what each part says, each answer once."""
 
 
 def _provenance(tables: Sequence[CurveTable]) -> dict[str, Any]:
-    """What all tables agree on; what they do not agree on as a list, a value each."""
-    names = dict.fromkeys(name for table in tables for name in table.provenance)
+    """What all tables say alike; what they do not, as a list, with ``not stated`` for those that say nothing."""
+    names = dict.fromkeys(name.removesuffix(_PARTS) for table in tables for name in table.provenance)
     found: dict[str, Any] = {}
     for name in names:
-        values: list[Any] = []
+        said: list[Any] = []
         for table in tables:
-            value = table.provenance.get(name)
-            if value is not None and value not in values:
-                values.append(value)
-        found[name if len(values) == 1 else f"{name} (of each part)"] = values[0] if len(values) == 1 else values
-    if "created" not in found:  # the recording began with the earliest part
-        dates = [table.provenance["created"] for table in tables if "created" in table.provenance]
-        found |= {"created": min(dates)} if dates else {}
-    return found
+            for value in table.provenance.get(name + _PARTS, [table.provenance.get(name, "not stated")]):
+                if value not in said:
+                    said.append(value)
+        found[name if len(said) == 1 else name + _PARTS] = said[0] if len(said) == 1 else said
+    dates = [str(table.provenance["created"]) for table in tables if "created" in table.provenance]
+    return found | ({"created": min(dates)} if dates else {})  # the recording began with the earliest part

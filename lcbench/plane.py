@@ -78,7 +78,7 @@ class Plane:
         Raises:
             IndexError: if any row or epoch is not there.
         """
-        where, when = np.broadcast_arrays(np.asarray(rows, np.int64), np.asarray(epochs, np.int64))
+        where, when = np.broadcast_arrays(_whole(rows, "rows"), _whole(epochs, "epochs"))
         found = np.empty(where.shape, self.values.dtype)
         flat_where, flat_when, out = where.reshape(-1), when.reshape(-1), found.reshape(-1)
         for start in range(0, out.size, BLOCK):
@@ -105,12 +105,15 @@ class Plane:
 class Planes:
     """Several planes in one piece of memory, for look-ups that go across tasks and metrics at once."""
 
-    def __init__(self, flat: NDArray[np.floating], offsets: Sequence[int], shapes: Sequence[tuple[int, int]], first: int) -> None:
-        """Serve planes of `shapes` (n, T) that begin at `offsets` of `flat`, epochs `first`..T - 1."""
+    def __init__(
+        self, flat: NDArray[np.floating], offsets: Sequence[int], shapes: Sequence[tuple[int, int]], first: int, last: int | None = None
+    ) -> None:
+        """Serve planes of `shapes` (n, T) that begin at `offsets` of `flat`, epochs `first` to `last`, or as far as each goes."""
         self._flat = flat
         self._offsets = np.asarray(offsets, np.int64)
         self._n, self._t = np.asarray(shapes, np.int64).reshape(-1, 2).T
         self._first = first
+        self._ends = self._t if last is None else np.minimum(self._t, last + 1)  # one after the last epoch
 
     def __len__(self) -> int:
         return len(self._offsets)
@@ -121,7 +124,7 @@ class Planes:
         Raises:
             IndexError: if any plane, row or epoch is not there.
         """
-        which, where, when = np.broadcast_arrays(*(np.asarray(part, np.int64) for part in (planes, rows, epochs)))
+        which, where, when = np.broadcast_arrays(_whole(planes, "planes"), _whole(rows, "rows"), _whole(epochs, "epochs"))
         found = np.empty(which.shape, self._flat.dtype)
         parts, out = [part.reshape(-1) for part in (which, where, when)], found.reshape(-1)
         for start in range(0, out.size, BLOCK):
@@ -132,15 +135,28 @@ class Planes:
     def _take_block(self, planes: NDArray[np.int64], rows: NDArray[np.int64], epochs: NDArray[np.int64], out: NDArray[np.floating]) -> None:
         if not (planes.min() >= 0 and planes.max() < len(self)):
             raise IndexError(f"`planes` holds {planes.min()} and {planes.max()}, but there are {len(self)} planes, 0..{len(self) - 1}")
-        t = self._t[planes]
-        if rows.min() < 0 or epochs.min() < self._first or (rows >= self._n[planes]).any() or (epochs >= t).any():
-            wrong = int(np.flatnonzero((rows < 0) | (rows >= self._n[planes]) | (epochs < self._first) | (epochs >= t))[0])
-            n, last = self._n[planes[wrong]], t[wrong] - 1
+        n_rows, ends = self._n[planes], self._ends[planes]
+        if rows.min() < 0 or epochs.min() < self._first or (rows >= n_rows).any() or (epochs >= ends).any():
+            wrong = int(np.flatnonzero((rows < 0) | (rows >= n_rows) | (epochs < self._first) | (epochs >= ends))[0])
+            n, last = n_rows[wrong], ends[wrong] - 1
             raise IndexError(
                 f"plane {planes[wrong]} was asked for row {rows[wrong]} at epoch {epochs[wrong]}, "
                 f"but has rows 0..{n - 1} and epochs {self._first}..{last}"
             )
+        t = self._t[planes]
         t *= rows
         t += epochs
         t += self._offsets[planes]
         self._flat.take(t, out=out, mode="clip")
+
+
+def _whole(numbers: ArrayLike, name: str) -> NDArray[np.int64]:
+    """Numbers that count something.
+
+    Raises:
+        IndexError: if they are not whole; a fraction would be cut off without a word.
+    """
+    given = np.asarray(numbers)
+    if given.dtype.kind not in "iu" and given.size:
+        raise IndexError(f"`{name}` must be whole numbers, but is of type {given.dtype}")
+    return given.astype(np.int64, copy=False)

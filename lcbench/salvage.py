@@ -24,6 +24,7 @@ from lcbench.store import (
     groups,
     header_in,
     model_groups,
+    names_of,
     opened,
     read_model,
     read_table,
@@ -98,8 +99,10 @@ def repair_curves(path: str | PathLike[str]) -> list[str]:
                 models.append(read_model(group))
     if not tables:
         raise UserError(f"nothing in {path} can be rescued: {'; '.join(done) or 'it has no table'}; fetch it again")
+    there = {names_of(table) for table in tables}
+    done += [f"/models/{m.task}/{m.space}/{m.column}: dropped with its table" for m in models if (m.task, m.space) not in there]
     kept = keep_aside(path)
-    write_curves(path, tables, models=models)
+    write_curves(path, tables, models=[model for model in models if (model.task, model.space) in there])
     return [*done, f"{path}: written anew, the damaged one is {kept.name}"]
 
 

@@ -113,7 +113,7 @@ def nearest(configuration: Configuration | Mapping[str, Any], encoded: NDArray[n
         UserError: if the configuration is not one of the space.
     """
     if not isinstance(configuration, Configuration):
-        configuration = _checked(configuration, space)
+        configuration = checked_configuration(configuration, space)
     point = encode([configuration], space)[0]
     difference = encoded - point
     unordered = cardinalities(space) > 0
@@ -124,7 +124,12 @@ def nearest(configuration: Configuration | Mapping[str, Any], encoded: NDArray[n
     return row, float(np.sqrt(squares[row]))
 
 
-def _checked(values: Mapping[str, Any], space: ConfigurationSpace) -> Configuration:
+def checked_configuration(values: Mapping[str, Any], space: ConfigurationSpace) -> Configuration:
+    """The configuration with these values.
+
+    Raises:
+        UserError: if a hyperparameter is unknown, with the nearest names, or the values are not legal.
+    """
     if unknown := values.keys() - space.keys():
         hints = {name: difflib.get_close_matches(name, space, n=1) for name in sorted(unknown)}
         said = ", ".join(f"{name!r}" + (f" (did you mean {near[0]!r}?)" if near else "") for name, near in hints.items())

@@ -34,11 +34,11 @@ Layout = Literal["serving", "compressed"]
 
 _FILE_OPTIONS: dict[str, Any] = {
     "libver": ("v108", "latest"),  # metadata with checksums, for any HDF5 library since 2008
-    "alignment_threshold": 512,
+    "alignment_threshold": 1,
     "alignment_interval": 64,  # a memory-mapped dataset starts at a cache line
 }
 _SQUEEZED: dict[str, Any] = {"compression": "gzip", "compression_opts": 9, "shuffle": True}
-UNREADABLE = (OSError, KeyError, ValueError, TypeError, RuntimeError, IndexError, AttributeError, MemoryError)
+UNREADABLE = (OSError, KeyError, ValueError, TypeError, RuntimeError, IndexError, AttributeError)
 """What h5py and the decoding below raise when a byte of the file is wrong."""
 
 _TEXTS_OF_PROVENANCE = ("created", "licence")
@@ -98,10 +98,14 @@ def names_of(table: CurveTable) -> tuple[str, str]:
     return table.task.name + fold, str(table.space.name)
 
 
+def table_path(task: str, space: str) -> str:
+    """Where a table stands in its file, by the names of `names_of`."""
+    return f"/tables/{link(task)}/{link(space)}"
+
+
 def group_name(table: CurveTable) -> str:
     """Where a table stands in its file."""
-    task, space = names_of(table)
-    return f"/tables/{link(task)}/{link(space)}"
+    return table_path(*names_of(table))
 
 
 # ---------------------------------------------------------------------------------------------------------------- write
@@ -189,9 +193,14 @@ def opened(path: Path) -> Iterator[h5py.File]:
     except UserError:
         raise
     except UNREADABLE as error:
-        if path.read_bytes()[:8] != b"\x89HDF\r\n\x1a\n":
+        if _first_bytes(path) != b"\x89HDF\r\n\x1a\n":
             raise UserError(f"{path} is not an HDF5 file, but must be a curve database, e.g. the curves.h5 of a run") from error
         raise UserError(f"{path} is damaged or cut short ({error}); {remedy(path)}") from error
+
+
+def _first_bytes(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(8)
 
 
 def _check_version(path: Path, version: Any) -> None:

@@ -75,7 +75,12 @@ class SurrogateBenchmark:
         self.quality = headline(self._about[self.objective]["report"])
         """How good the model of the objective is on configurations that it had not seen."""
         self._check_quality(force)
-        self._models = {model.column: Surrogate.from_arrays(dict(model.arrays), dict(model.about)) for model in models}
+        try:
+            self._models = {model.column: Surrogate.from_arrays(model.arrays, model.about) for model in models}
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"a surrogate of {self.task.name!r} cannot be read ({error}); `python -m lcbench fit-surrogate DB` fits it again"
+            ) from None
         self.first, self.epochs = self.view.span(self._about[self.objective]["report"]["n_entries"])
 
     @classmethod
@@ -100,13 +105,16 @@ class SurrogateBenchmark:
 
     @cached_property
     def best_loss(self) -> float:
-        """The smallest predicted loss among the recorded and 2000 random configurations, at any epoch: the reference of regret."""
+        """The smallest loss that is predicted without noise among the recorded and 2000 random configurations, at any epoch.
+
+        Regret is measured against it, so it is the regret of expected curves; with `noise` it can be below zero.
+        """
         return self.metric.loss(float(self._about[self.objective]["best"]))
 
     def curve(self, query: Query) -> LearningCurve:
         """The whole predicted curve of a query's configuration, from entry 0 to the last epoch of the view."""
         x = encode([query.configuration], self.space)[0]
-        rng = np.random.default_rng((zlib.crc32(key(query.configuration).encode()), query.seed)) if self.noise else None
+        rng = np.random.default_rng((zlib.crc32(key(query.configuration).encode()), query.seed % 2**64)) if self.noise else None
         columns: dict[str, NDArray[np.float64]] = {}
         for name, model in self._models.items():
             full: Any = model.predict_one(x) if rng is None or name == "seconds" else model.sample(x[None], rng)[0]
@@ -120,11 +128,7 @@ class SurrogateBenchmark:
         Raises:
             IndexError: if the epoch is not one of the view, with those that are.
         """
-        if not max(self.first, 1) <= query.epoch <= self.epochs:
-            raise IndexError(
-                f"`epoch` is {query.epoch}, but {self.task.name!r} can be asked for epochs {max(self.first, 1)}..{self.epochs} "
-                f"(view {self.view.name!r})"
-            )
+        self.view.check(self.task.name, query.epoch, self.first, self.epochs)
         curve = self.curve(query).prefix(query.epoch)
         return Result.measured(query, curve, self.metric.loss(float(curve.values[self.objective][-1])), float(curve.seconds[-1]))
 

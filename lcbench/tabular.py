@@ -204,13 +204,13 @@ class TabularBenchmark:
         seconds = _rows_of(self.table.seconds, self.rows)
         return seconds - seconds[:, :1] if self.view.from_first_seconds else seconds
 
-    def value(self, configuration: Configuration | Mapping[str, Any] | int, epoch: int, column: str | None = None) -> float:
+    def value(self, configuration: Configuration | Mapping[str, Any] | int | np.integer, epoch: int, column: str | None = None) -> float:
         """One recorded value, of the objective unless `column` says otherwise; a configuration can be named by its row.
 
         Raises:
             UnknownConfigurationError, IndexError, UserError: if it was not recorded, with what was.
         """
-        row = configuration if isinstance(configuration, int) else self.row(configuration)
+        row = int(configuration) if isinstance(configuration, int | np.integer) else self.row(configuration)
         return self.column(column or self.objective).at(row, epoch)
 
     def query_best(self, column: str | None = None, epoch: int | None = None, *, direction: str | None = None) -> tuple[int, float]:
@@ -277,11 +277,7 @@ class TabularBenchmark:
 
     def answer(self, query: Query, row: int) -> Result:
         """What `row` says to `query`, whatever the configuration of the query is."""
-        if not max(self.first, 1) <= query.epoch <= self.epochs:
-            raise IndexError(
-                f"`epoch` is {query.epoch}, but {self.task.name!r} can be asked for epochs {max(self.first, 1)}..{self.epochs} "
-                f"(view {self.view.name!r})"
-            )
+        self.view.check(self.task.name, query.epoch, self.first, self.epochs)
         curve = self.curve(row).prefix(query.epoch)
         seconds = float(curve.seconds[-1]) if len(curve) else 0.0
         if curve.last_epoch < query.epoch:

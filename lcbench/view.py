@@ -30,6 +30,15 @@ class View:
         recorded = n_entries - 1
         return self.first, recorded if self.last is None else min(self.last, recorded)
 
+    def check(self, task: str, epoch: int, first: int, last: int) -> None:
+        """Refuse an epoch that a query cannot ask for: a loss is of a trained network, so never of epoch 0.
+
+        Raises:
+            IndexError: with the epochs that can be asked for.
+        """
+        if not max(first, 1) <= epoch <= last:
+            raise IndexError(f"`epoch` is {epoch}, but {task!r} can be asked for epochs {max(first, 1)}..{last} (view {self.name!r})")
+
 
 VIEWS = {
     view.name: view

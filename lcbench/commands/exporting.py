@@ -50,19 +50,23 @@ def run(options: Namespace, console: Console) -> int:
 
 
 def _tables(database: Database, options: Namespace) -> Iterator[CurveTable]:
-    names = options.tasks.split(",") if options.tasks else None
-    for wanted in names or ():
-        if wanted.strip() not in database.tasks:
-            database.table(wanted.strip())  # refuses, with the nearest names
+    wanted = _wanted(database, options)
     for task, space in database.names:
-        if names is None or task in names:
-            table = database.table(task, space)
-            yield choose_metrics(table, options.metrics.split(",")) if options.metrics else table
+        if task in wanted:
+            table = database.checked(task, space)
+            yield choose_metrics(table, [name.strip() for name in options.metrics.split(",")]) if options.metrics else table
+
+
+def _wanted(database: Database, options: Namespace) -> set[str]:
+    names = {name.strip() for name in options.tasks.split(",")} if options.tasks else set(database.tasks)
+    for name in names - set(database.tasks):
+        database.table(name)  # refuses, with the nearest names
+    return names
 
 
 def _hdf5(database: Database, out: Path, options: Namespace) -> list[str]:
-    kept = {name for name in database.names if options.tasks is None or name[0] in options.tasks.split(",")}
-    models = (model for name in database.models if name in kept for model in database.fitted(*name))
+    wanted = _wanted(database, options)
+    models = (model for name in database.models if name[0] in wanted for model in database.fitted(*name))
     write_curves(out, _tables(database, options), layout=options.layout, models=models)
     return []
 
@@ -83,6 +87,7 @@ def _lcbench(database: Database, out: Path, options: Namespace) -> list[str]:
 def _card(database: Database, out: Path, options: Namespace) -> list[str]:
     from lcbench.formats.croissant import card
 
+    _refuse_a_part(options)
     out.write_text(card(database), encoding="utf-8")
     return []
 
@@ -90,8 +95,14 @@ def _card(database: Database, out: Path, options: Namespace) -> list[str]:
 def _datasheet(database: Database, out: Path, options: Namespace) -> list[str]:
     from lcbench.formats.croissant import write_datasheet
 
+    _refuse_a_part(options)
     write_datasheet(database.path, out)
     return []
+
+
+def _refuse_a_part(options: Namespace) -> None:
+    if options.tasks or options.metrics:
+        raise UserError("`--tasks` and `--metrics` choose a part, but a card describes a whole database: export the part as .h5 first")
 
 
 _WRITERS = {

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.text import Text
 
-from lcbench.commands.info import quality_page
+from lcbench.commands.info import quality_overview, quality_page
 from lcbench.commands.progress import progress_bar
 from lcbench.database import Database
 from lcbench.errors import UserError
@@ -26,6 +26,7 @@ from lcbench.metric import METRICS, metric_named
 from lcbench.schema import STATUSES, UNFINISHED
 from lcbench.space import encode, sample
 from lcbench.store import FittedModel, write_curves
+from lcbench.surrogate.models import FORMAT_VERSION
 from lcbench.surrogate_benchmark import bounds_of
 from lcbench.tabular import TabularBenchmark
 
@@ -69,14 +70,14 @@ def add(parser: ArgumentParser) -> None:
 def run(options: Namespace, console: Console) -> int:
     """Fit, store after every task, and print the quality."""
     database = Database(options.database)
-    tasks = options.task.split(",") if options.task else None
-    for task in tasks or ():
-        database.table(task)  # refuses unknown names
+    tasks = {name.strip() for name in options.task.split(",")} if options.task else set(database.tasks)
+    for name in tasks - set(database.tasks):
+        database.table(name)  # refuses, with the nearest names
     kept = {(model.task, model.space, model.column): model for name in database.models for model in database.fitted(*name)}
     new: list[FittedModel] = []
     start = time.monotonic()
     for task, space in database.names:
-        if tasks is not None and task not in tasks:
+        if task not in tasks:
             continue
         known = {} if options.again else kept
         todo = [job for job in _jobs(database, task, space, options) if not _is_current(known.get((task, space, job.column)), job)]
@@ -86,9 +87,10 @@ def run(options: Namespace, console: Console) -> int:
                 new.append(model)
                 progress(done, len(todo), f"{task}: {model.column}")
         if todo:
-            write_curves(database.path, list(database), layout=options.layout, models=kept.values())
+            write_curves(database.path, (database.checked(*name) for name in database.names), layout=options.layout, models=kept.values())
             database = Database(options.database)
-    console.print(quality_page(list(kept.values())))
+    shown = [model for model in kept.values() if model.task in tasks]
+    console.print(quality_page(shown) if len({(model.task, model.space) for model in shown}) == 1 else quality_overview(shown))
     console.print(
         Text(f"{options.database}: {len(new)} models fitted in {time.monotonic() - start:.0f} s, {len(kept) - len(new)} kept"),
         soft_wrap=True,
@@ -102,12 +104,14 @@ def cores() -> int:
 
 
 def _jobs(database: Database, task: str, space: str, options: Namespace) -> Iterator[Job]:
-    table = database.table(task, space)
+    table = database.checked(task, space)
     benchmark = TabularBenchmark(table, view="raw")
-    for column in options.columns.split(",") if options.columns else _default_columns(table.metrics):
+    for column in [name.strip() for name in options.columns.split(",")] if options.columns else _default_columns(table.metrics):
         # An unfinished training says nothing about how its configuration ends; one that diverged does.
         ended = table.columns["status"][benchmark.rows] != STATUSES.index(UNFINISHED)  # (n,)
         X, Y = benchmark.encoded[ended], benchmark.column(column).matrix()[ended].astype(np.float64)
+        if column == "seconds":  # a trial that crashed before its first entry took a time that nobody knows
+            X, Y = X[known := np.isfinite(Y).any(axis=1)], Y[known]
         fingerprint = zlib.crc32(Y.tobytes(), zlib.crc32(X.tobytes()))
         yield Job(task, space, column, X, Y, table.space, options.seed, fingerprint)
 
@@ -119,7 +123,9 @@ def _default_columns(metrics: tuple[str, ...]) -> list[str]:
 
 
 def _is_current(model: FittedModel | None, job: Job) -> bool:
-    return model is not None and model.about.get("fingerprint") == job.fingerprint
+    if model is None or model.about.get("format") != FORMAT_VERSION:
+        return False
+    return model.about.get("fingerprint") == job.fingerprint and model.about["report"]["seed"] == job.seed
 
 
 def _fitted(jobs: list[Job], workers: int) -> Iterator[FittedModel]:
@@ -147,7 +153,10 @@ def fit(job: Job) -> FittedModel:
         raise UserError(f"{job.task!r} has {len(job.X)} trainings, but a surrogate needs at least 20 to be measured")
     rungs = [epoch for epoch in RUNGS if epoch < last] + [last]
     increasing = job.column == "seconds"
-    model = fit_surrogate(job.X, job.Y, bounds=bounds_of(job.column), increasing=increasing, rungs=rungs, seed=job.seed)
+    try:
+        model = fit_surrogate(job.X, job.Y, bounds=bounds_of(job.column), increasing=increasing, rungs=rungs, seed=job.seed)
+    except ValueError as error:
+        raise UserError(f"{job.column!r} on {job.task!r} cannot be learnt: {error}") from None
     arrays, about = model.to_arrays()
     best = {} if increasing else {"best": _best(model, job)}
     extra = {"fingerprint": job.fingerprint, "n": len(job.X), **best}

@@ -23,8 +23,9 @@ from lcbench.table import CurveTable
 
 HELP = "bring recorded curves from anywhere into one database"
 DESCRIPTION = f"""Bring curves into one database. A source can be any of: {KINDS}.
-Tables of one task and space are merged; an existing database is extended, unless --replace. Surrogates of
-tables that are extended are dropped, because they know nothing of the new curves: fit them again."""
+Tables of one task and space are merged; an existing database is extended, unless --replace. The options that choose or
+describe are about the sources, not about what DB holds already. Surrogates of tables that are extended are dropped,
+because they know nothing of the new curves: fit them again."""
 
 
 def add(parser: ArgumentParser) -> None:
@@ -52,16 +53,15 @@ def run(options: Namespace, console: Console) -> int:
     target: Path = options.to
     if target.suffix not in (".h5", ".hdf5"):
         raise UserError(f"`--to` is {target}, but a database is a .h5 file")
-    sources = [*([target] if target.exists() and not options.replace else []), *options.sources]
     target.parent.mkdir(parents=True, exist_ok=True)
     said: list[str] = []
     with progress_bar(console) as progress:
         scratch = target.with_name(f"{target.name}.importing")
         reading = Reading(scratch, progress, options.precision, tuple(options.ignore or ()))
-        tables = [table for path in sources for table in read_source(path, reading)]
-        named = _by_name(tables)
-        models = _still_valid(target, named) if target in sources else []
-        write_curves(target, _merged(named, options, said), layout=options.layout, models=models)
+        old = list(read_source(target, reading)) if target.exists() and not options.replace else []
+        named = _by_name([*old, *(table for path in options.sources for table in read_source(path, reading))])
+        models = _still_valid(target, named) if old else []
+        write_curves(target, _merged(named, {id(table) for table in old}, options, said), layout=options.layout, models=models)
         shutil.rmtree(scratch, ignore_errors=True)
     for line in reading.notes:
         console.print(Text(f"note: {line}"), soft_wrap=True)
@@ -71,20 +71,25 @@ def run(options: Namespace, console: Console) -> int:
     return 0
 
 
-def _merged(named: list[list[CurveTable]], options: Namespace, said: list[str]) -> Iterator[CurveTable]:
+def _merged(named: list[list[CurveTable]], old: set[int], options: Namespace, said: list[str]) -> Iterator[CurveTable]:
     """Merge tables of one name, one name at a time; what they come to is appended to `said`."""
-    patterns = [name.strip() for name in options.metrics.split(",")] if options.metrics else []
     for tables in named:
-        table = merge([choose_metrics(table, patterns) if patterns and table.metrics else table for table in tables])
-        if options.finished:
-            table = table.take(np.flatnonzero(table.columns["status"] != STATUSES.index(UNFINISHED)))
-        origin = {**table.provenance, **({"note": options.note} if options.note else {})}
-        if options.licence and origin.get("licence") in (None, "not stated"):
-            origin["licence"] = options.licence
-        table = replace(table, provenance=origin)
+        table = merge([table if id(table) in old else _wanted(table, options) for table in tables])
         n = len(set(table.columns["key"]))
         said.append(f"{table.task.name}: {len(table)} trainings of {n} configurations, {len(table.metrics)} metrics")
         yield table
+
+
+def _wanted(table: CurveTable, options: Namespace) -> CurveTable:
+    """What the options leave of the table of a source, and what they say about it."""
+    if options.metrics and table.metrics:
+        table = choose_metrics(table, [name.strip() for name in options.metrics.split(",")])
+    if options.finished:
+        table = table.take(np.flatnonzero(table.columns["status"] != STATUSES.index(UNFINISHED)))
+    origin = {**table.provenance, **({"note": options.note} if options.note else {})}
+    if options.licence and origin.get("licence") in (None, "not stated"):
+        origin["licence"] = options.licence
+    return replace(table, provenance=origin)
 
 
 def _still_valid(target: Path, named: list[list[CurveTable]]) -> list[FittedModel]:

@@ -23,7 +23,11 @@ from lcbench.rundir import read_run
 from lcbench.schema import STATUSES
 from lcbench.store import FittedModel, names_of
 from lcbench.surrogate.report import headline
+from lcbench.surrogate_benchmark import MIN_SPEARMAN
 from lcbench.table import CurveTable
+
+GOOD_SPEARMAN = 0.95
+"""From here on a surrogate ranks as well as one could wish."""
 
 HELP = "show what a database or a run holds, also while the run goes on"
 DESCRIPTION = """Show what a database (.h5) or the directory of a run holds: tasks, configurations, epochs, the best values, and how good
@@ -54,7 +58,8 @@ def run(options: Namespace, console: Console) -> int:
     console.print(Text(str(path), style="bold"), _file_facts(path, tables), soft_wrap=True)
     console.print(page(tables[0]) if len(tables) == 1 else overview(tables))
     if models:
-        console.print(quality_page(models))
+        console.print()
+        console.print(quality_page(models) if len(tables) == 1 else quality_overview(models))
     return 0
 
 
@@ -144,8 +149,10 @@ def _maximised(column: str) -> bool:
 
 def _median_curve(table: CurveTable) -> NDArray[np.float64]:
     values = _objective(table)
-    values = values[:, np.isfinite(values).any(axis=0)] if values.size else values
-    return np.nanmedian(values, axis=0) if values.size else np.empty(0)
+    if not values.size:
+        return np.empty(0)
+    values = np.where(np.isfinite(values), values, np.nan)  # a diverged training says nothing about the shape of the others
+    return np.nanmedian(values[:, np.isfinite(values).any(axis=0)], axis=0)
 
 
 def _seconds(table: CurveTable) -> float:
@@ -187,26 +194,56 @@ def overview(tables: Sequence[CurveTable]) -> Table:
 # --------------------------------------------------------------------------------------------------------------- surrogates
 
 
-def quality_page(models: Sequence[FittedModel]) -> Table:
-    """How good the surrogates are on configurations that they had not seen, a line each."""
-    shown = Table(
-        box=None,
-        header_style="bold",
-        title="surrogates, on configurations held out by cross-validation",
-        title_justify="left",
-        caption_justify="left",
-        caption_style="dim",
+def quality_overview(models: Sequence[FittedModel]) -> Table:
+    """How well the surrogates rank configurations that they had not seen, a task each line, a column each."""
+    found = {(model.task, model.column): _quality(model)["scores"] for model in models}
+    caption = (
+        "Spearman correlation of predicted and recorded values at the last epoch, by cross-validation over configurations; "
+        f"red: below {MIN_SPEARMAN}, refused unless forced.\n{_against_baselines(models)}\n"
+        "`info --task NAME` shows errors, rungs and intervals."
     )
+    shown = Table(box=None, header_style="bold", title="surrogates", title_justify="left", caption=caption, caption_justify="left")
+    shown.caption_style = "dim"
     shown.add_column("task", style="cyan", no_wrap=True)
-    shown.add_column("column", no_wrap=True)
-    shown.add_column("model", no_wrap=True)
+    columns = list(dict.fromkeys(column for _, column in found))
+    for column in columns:
+        shown.add_column(column.replace("_", "\n"), justify="right", no_wrap=True)
+    for task in dict.fromkeys(task for task, _ in found):
+        shown.add_row(task, *(_coloured(found.get((task, column), {}).get("Spearman")) for column in columns))
+    return shown
+
+
+def _two_digits(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}" if abs(value) >= 0.1 else f"{value:.2g}"
+
+
+def _coloured(spearman: float | None) -> Text:
+    if spearman is None:
+        return Text("–")
+    return Text(f"{spearman:.2f}", style="red" if spearman < MIN_SPEARMAN else "green" if spearman >= GOOD_SPEARMAN else "")
+
+
+def _against_baselines(models: Sequence[FittedModel]) -> str:
+    qualities = [_quality(model) for model in models]
+    ours = float(np.mean([quality["scores"]["Spearman"] for quality in qualities]))
+    means = {name: float(np.mean([quality["baselines"][name] for quality in qualities])) for name in qualities[0]["baselines"]}
+    return f"mean {ours:.3f}; " + ", ".join(f"{name} {value:.3f}" for name, value in means.items()) + " on the same folds."
+
+
+def quality_page(models: Sequence[FittedModel]) -> Table:
+    """Everything that a line can say of each surrogate of one task."""
+    caption = f"on configurations held out by cross-validation; {_against_baselines(models)}"
+    shown = Table(box=None, header_style="bold", title="surrogates", title_justify="left", caption=caption, caption_justify="left")
+    shown.caption_style = "dim"
+    shown.add_column("column", style="cyan", no_wrap=True)
     names = list(dict.fromkeys(name for model in models for name in _quality(model)["scores"]))
     for name in names:
-        shown.add_column(name, justify="right")
+        shown.add_column(name.replace(" ", "\n"), justify="right", no_wrap=True)
+    shown.add_column("model", no_wrap=True)
     for model in models:
         quality = _quality(model)
         cells = (quality["scores"].get(name) for name in names)
-        shown.add_row(model.task, model.column, quality["model"], *("–" if cell is None else f"{cell:.3f}" for cell in cells))
+        shown.add_row(model.column, *map(_two_digits, cells), quality["model"])
     return shown
 
 

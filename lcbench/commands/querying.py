@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lcbench.commands.words import duration, spark
+from lcbench.commands.words import duration, short, spark
 from lcbench.database import SHIPPED
 from lcbench.errors import UserError
 from lcbench.tabular import TabularBenchmark
@@ -87,10 +87,13 @@ def _number(text: str) -> int | float | str:
 
 def _print_best(benchmark: TabularBenchmark, column: str, options: Namespace, console: Console) -> None:
     """One column per configuration, because seven hyperparameters side by side fit no terminal."""
-    best = benchmark.ranking(column, options.epoch)[: options.best]
     epoch = benchmark.epochs if options.epoch is None else options.epoch
+    values_there = benchmark.column(column).column(epoch)
+    best = [int(row) for row in benchmark.ranking(column, epoch) if np.isfinite(values_there[row])][: max(options.best, 0)]
+    if not best:
+        raise UserError(f"no training on {benchmark.task.name!r} has a finite {column} after {epoch} epochs")
     if options.csv:
-        frame = benchmark.to_frame().xs(epoch, level="epoch").loc[best.tolist()]
+        frame = benchmark.to_frame().xs(epoch, level="epoch").loc[best]
         frame.to_csv(sys.stdout)
         return
     shown = Table(title=f"best of {benchmark.task.name} by {column} after {epoch} epochs", title_justify="left", box=None)
@@ -101,12 +104,12 @@ def _print_best(benchmark: TabularBenchmark, column: str, options: Namespace, co
         [column, *(name for name in ("val_accuracy", "test_accuracy", "seconds") if name in (*benchmark.table.metrics, "seconds"))]
     )
     for name in names:
-        values = (benchmark.column(name).at(int(row), epoch) for row in best)
+        values = (benchmark.column(name).at(row, epoch) for row in best)
         shown.add_row(name, *(duration(value) if name == "seconds" else f"{value:.4f}" for value in values))
-    shown.add_row("curve", *(spark(benchmark.column(column).curve(int(row)), width=10) for row in best), end_section=True)
-    configurations = [benchmark.configuration(int(row)) for row in best]
+    shown.add_row("curve", *(spark(benchmark.column(column).curve(row), width=10) for row in best), end_section=True)
+    configurations = [benchmark.configuration(row) for row in best]
     for name in benchmark.space:
-        shown.add_row(name, *(_short(configuration.get(name, "–")) for configuration in configurations))
+        shown.add_row(name, *(short(configuration.get(name, "–")) for configuration in configurations))
     console.print(shown)
 
 
@@ -124,9 +127,5 @@ def _print_curve(benchmark: TabularBenchmark, row: int, column: str, options: Na
     for i in np.unique(np.linspace(0, len(epochs) - 1, min(11, len(epochs))).round().astype(int)):
         shown.add_row(str(epochs[i]), f"{seconds[i]:.3f}", f"{values[i]:.4f}")
     console.print(shown)
-    console.print(Text(spark(values[np.isfinite(values)], width=len(values))))
-    console.print(", ".join(f"{name}={_short(value)}" for name, value in benchmark.configuration(row).items()), highlight=False)
-
-
-def _short(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    console.print(Text(spark(values, width=len(values))))
+    console.print(", ".join(f"{name}={short(value)}" for name, value in benchmark.configuration(row).items()), highlight=False)

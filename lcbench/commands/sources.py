@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import lzma
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,7 +48,7 @@ def read_source(path: Path, reading: Reading) -> Iterator[CurveTable]:
     if path.is_dir():
         yield _run(path)
     elif path.suffix in (".h5", ".hdf5"):
-        yield from Database(path)
+        yield from _checked(Database(path))
     elif path.suffix == ".parquet":
         from lcbench.formats.mfpbench import read_mfpbench
 
@@ -57,7 +58,7 @@ def read_source(path: Path, reading: Reading) -> Iterator[CurveTable]:
 
         yield read_taskset(path)
     elif path.suffix == ".zip" or _first_character(path) == "{":
-        yield from Database(_imported(path, reading))
+        yield from _checked(Database(_imported(path, reading)))
     else:
         raise UserError(f"{path} is nothing that can be imported: an import takes {KINDS}")
 
@@ -69,14 +70,20 @@ KINDS = (
 
 
 def _imported(path: Path, reading: Reading) -> Path:
-    """A published LCBench file as a database in the scratch folder; one that is there and newer than the file is taken."""
+    """A published LCBench file as a database in the scratch folder; one that was made of the same file in the same way is taken."""
     from lcbench.formats.lcbench_json import import_file
 
     reading.scratch.mkdir(exist_ok=True)
-    database = reading.scratch / f"{path.stem}-{reading.precision}.h5"
-    if not (database.exists() and database.stat().st_mtime > path.stat().st_mtime):
+    stat = path.stat()
+    way = (str(path.resolve()), stat.st_mtime_ns, stat.st_size, reading.precision, sorted(reading.ignore))
+    database = reading.scratch / f"{path.stem}-{zlib.crc32(repr(way).encode()):08x}.h5"
+    if not database.exists():
         reading.notes.extend(import_file(path, database, precision=reading.precision, progress=reading.progress, ignore=reading.ignore))
     return database
+
+
+def _checked(database: Database) -> Iterator[CurveTable]:
+    return (database.checked(*name) for name in database.names)
 
 
 def _run(path: Path) -> CurveTable:

@@ -6,14 +6,13 @@ an optimizer that was written for that suite runs on our data. None of them need
 
 from __future__ import annotations
 
-import difflib
 import math
 import operator
 import os
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from ConfigSpace import Configuration, ConfigurationSpace, Constant, UniformIntegerHyperparameter
+from ConfigSpace import Configuration, Constant, UniformIntegerHyperparameter
 from ConfigSpace.hyperparameters import Hyperparameter
 
 from lcbench.benchmark import CurveBenchmark
@@ -22,7 +21,7 @@ from lcbench.errors import UserError
 from lcbench.formats.lcbench_tags import unit_in_file
 from lcbench.metric import SCALES
 from lcbench.query import Query, Result
-from lcbench.space import key
+from lcbench.space import checked_configuration, key
 from lcbench.tabular import TabularBenchmark
 from lcbench.wrappers import NearestRecorded
 
@@ -44,22 +43,6 @@ def recorded(
         raise UserError(f"`unknown` is {unknown!r}, but must be 'refuse' or 'nearest'")
     benchmark = TabularBenchmark(Database(path).table(task, space), **options)
     return benchmark if unknown == "refuse" else NearestRecorded(benchmark)
-
-
-def configuration_of(values: Mapping[str, Any] | Configuration, space: ConfigurationSpace) -> Configuration:
-    """The configuration of `space` with these values.
-
-    Raises:
-        UserError: if a name or value is not one of the space.
-    """
-    if unknown := [name for name in values if name not in space]:
-        near = difflib.get_close_matches(unknown[0], space, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise UserError(f"`configuration` has {unknown[0]!r}, but its hyperparameters are {', '.join(space)}{hint}")
-    try:
-        return Configuration(space, values=dict(values))
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"`configuration` is {dict(values)}, but {space.name!r} does not allow it: {error}") from None
 
 
 def whole_epoch(value: Any, first: int, last: int) -> int:
@@ -88,7 +71,7 @@ def answered(benchmark: CurveBenchmark, values: Mapping[str, Any] | Configuratio
     Raises:
         UserError: if they are no configuration of its space, or it does not know them.
     """
-    query = Query(configuration_of(values, benchmark.space), max(epoch, 1), trial=0, seed=seed)
+    query = Query(checked_configuration(values, benchmark.space), max(epoch, 1), trial=0, seed=seed)
     if isinstance(benchmark, TabularBenchmark) and (row := benchmark.keys.get(key(values))) is not None:
         return benchmark.answer(query, row)  # with all digits of the source: those of a Configuration are rounded
     return benchmark.evaluate(query)

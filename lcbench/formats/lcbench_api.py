@@ -22,7 +22,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,10 @@ from numpy.typing import NDArray
 from lcbench.database import SHIPPED, Database
 from lcbench.errors import UserError
 from lcbench.formats.lcbench_runs import Dataset, Direction, NotRecordedError, known
+from lcbench.store import checked_attributes, groups, header_in, model_groups, opened
+
+if TYPE_CHECKING:
+    import h5py
 
 
 class Benchmark:
@@ -54,8 +58,8 @@ class Benchmark:
         Args:
             data_dir: a database (.h5) or a file of LCBench (.json). A JSON file is imported once, into a database of the
                 same name beside it; the database is used from then on, until the JSON file changes.
-            cache: put that database into `cache_dir` instead. Where the folder of the file cannot be written to, this
-                happens anyway.
+            cache: put that database into `cache_dir` instead. Where the folder of the file cannot be written to, or another
+                file has the name, this happens anyway.
             cache_dir: a directory, made when needed.
             budget: annealing horizon of the trainings that are served, in epochs; None for the largest of every table.
             seed: seed of the trainings that are served; None for the smallest of every table with that budget.
@@ -259,7 +263,7 @@ def _words(tag: str) -> str:
 
 
 def _imported(source: Path, cache_dir: Path, cache: bool) -> Path:
-    """The database of a published file: the one that is there if it is newer, else a new one."""
+    """The database of a published file: the one that was made of it if it is newer, else a new one."""
     if not source.is_file() or source.suffix not in (".json", ".zip"):
         law = "must be a database (.h5) or a file of LCBench (.json, .zip)" if source.is_file() else "there is no such file"
         raise UserError(f"`data_dir` is {str(source)!r}, but {law}")
@@ -267,9 +271,9 @@ def _imported(source: Path, cache_dir: Path, cache: bool) -> Path:
     # The cache may serve several folders that have files of one name.
     cached = cache_dir / f"{source.stem}-{zlib.crc32(os.fsencode(source.resolve())):08x}.h5"
     for database in (cached,) if cache else (beside, cached):
-        if _is_database(database) and database.stat().st_mtime_ns >= source.stat().st_mtime_ns:
+        if _is_import_of(source, database) and database.stat().st_mtime_ns >= source.stat().st_mtime_ns:
             return database
-    is_ours = not beside.exists() or _is_database(beside)  # never overwrite what we did not write
+    is_ours = not beside.exists() or _is_import_of(source, beside)  # never overwrite what was not written here
     database = beside if is_ours and not cache and os.access(source.parent, os.W_OK) else cached
     database.parent.mkdir(parents=True, exist_ok=True)
     from lcbench.formats.lcbench_json import import_file
@@ -280,14 +284,20 @@ def _imported(source: Path, cache_dir: Path, cache: bool) -> Path:
     return database
 
 
-def _is_database(path: Path) -> bool:
-    import h5py
-
+def _is_import_of(source: Path, path: Path) -> bool:
+    """Whether a file is what `_imported` makes of a source: nothing but tables of it, with every bit, and no model."""
     try:
-        with h5py.File(path, "r") as file:
-            return "schema_version" in file.attrs
-    except OSError:  # missing, or no HDF5 file
+        with opened(path) as file:
+            tables = groups(file)
+            return bool(tables) and not model_groups(file) and all(_is_table_of(source, group) for group in tables)
+    except UserError:  # missing, damaged, or no database of this version
         return False
+
+
+def _is_table_of(source: Path, group: h5py.Group) -> bool:
+    origin = header_in(checked_attributes(group))["provenance"].get("source")  # a text if another format was read
+    is_whole = isinstance(origin, dict) and origin.get("file") == source.name and not origin.get("left_out")
+    return is_whole and group["curves"].dtype == np.float64
 
 
 def _show(n_read: int, n_bytes: int, task: str) -> None:

@@ -137,8 +137,9 @@ class _Writer:
 
 
 def _facts(table: CurveTable) -> dict[str, Any]:
-    """What the published files say of a data set, from our own description."""
+    """What the published files say of a data set, from our own description; a size that is not known is left out."""
     task = table.task
     n = task.n_train + task.n_val + task.n_test
-    facts = {"OpenML_task_id": task.openml_task_id, "instances": n, "classes": task.n_classes, "features": task.n_features}
+    sizes = {"instances": n, "classes": task.n_classes, "features": task.n_features}
+    facts = {"OpenML_task_id": task.openml_task_id, **{name: size for name, size in sizes.items() if size}}
     return {**facts, "test_split": task.n_test / n} if n else facts

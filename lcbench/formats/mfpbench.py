@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from lcbench.columns import encode_column
 from lcbench.errors import UserError
 from lcbench.files import replacing
-from lcbench.formats.lcbench_tags import CONSTANTS, unit_in_file
+from lcbench.formats.lcbench_tags import CONSTANTS, HORIZON, unit_in_file
 from lcbench.metric import SCALES
 from lcbench.schema import STATUSES, UNFINISHED
 from lcbench.space import key, lcbench_space
@@ -46,8 +46,6 @@ METRICS = tuple(f"{split}_{name}" for split in ("val", "test") for name in ("acc
 """Planes that the format holds, under the same names as ours."""
 OBJECTIVE = "val_accuracy"
 """What LCBench was optimised for in most studies; mf-prior-bench's own default is val_balanced_accuracy."""
-HORIZON = "cosine_annealing_T_max"
-"""Column of the annealing horizon."""
 
 _SPACE = lcbench_space()
 _KNOWN = {"id", "epoch", "time", HORIZON, *METRICS, *CONSTANTS, *_SPACE}

@@ -14,7 +14,7 @@ from experiments.display import LiveDisplay, PlainDisplay, clock_text, sparkline
 from experiments.incumbent import check_policy, incumbent
 from experiments.plan import plan, plan_table
 from experiments.progress import Progress
-from experiments.report import _best_table, duration_text
+from experiments.report import _best_table
 from lcbench.curve import LearningCurve
 from lcbench.errors import UserError
 from lcbench.metric import METRICS
@@ -199,7 +199,3 @@ def test_both_axes_of_epochs_are_counted_as_far_as_a_training_came():
     for result in (_timed(0, 6), _timed(0, 12), _timed(1, 6, last=4), _timed(2, 6, last=0)):
         spent.add(result)
     assert (spent.continued, spent.from_scratch) == (12 + 4, 6 + 12 + 4)
-
-
-def test_lengths_of_time_are_words():
-    assert [duration_text(seconds) for seconds in (0.0, 59.96, 3600, 86400)] == ["0 s", "60 s", "1 h 0 min", "1 d 0 h"]

@@ -1,11 +1,13 @@
 """The commands at the prompt: what goes in comes out, bad input is one sentence and exit code 2."""
 
 import csv
+import dataclasses
 import functools
 import http.server
 import threading
 import zipfile
 
+import h5py
 import numpy as np
 import pytest
 from tables import fake_table, fake_training
@@ -181,3 +183,86 @@ def test_every_command_helps(capsys):
         assert ended.value.code == 0
         assert len(capsys.readouterr().out.splitlines()) > 5
     assert commands.__doc__
+
+
+# ---- what an independent reading found
+
+
+def _flip(path, dataset="curves"):
+    with h5py.File(path) as file:
+        at = file[f"tables/vehicle/lcbench/{dataset}"].id.get_offset() + 3
+    data = bytearray(path.read_bytes())
+    data[at] ^= 0x10
+    path.write_bytes(data)
+
+
+def test_damage_is_never_written_anew_under_a_fitting_checksum(database, tmp_path, capsys):
+    write_curves(tmp_path / "more.h5", [fake_table(22).take([20, 21])])
+    _flip(database)
+    before = database.read_bytes()
+    for command in (
+        ("export", database, tmp_path / "o.h5"),
+        ("import", database, "--to", tmp_path / "o.h5"),
+        ("import", tmp_path / "more.h5", "--to", database),
+        ("fit-surrogate", database, "--columns", "seconds"),
+    ):
+        assert "the checksum of the dataset /tables/vehicle/lcbench/curves does not fit" in _refused(capsys, *command)
+    assert database.read_bytes() == before
+    assert not (tmp_path / "o.h5").exists()
+
+
+def test_options_of_an_import_are_about_its_sources_alone(database, tmp_path):
+    adult = dataclasses.replace(fake_table(0).task, name="adult")
+    write_curves(tmp_path / "adult.h5", [fake_table(4, task=adult)])
+    options = ["--metrics", "val_accuracy", "--note", "new", "--licence", "MIT"]
+    assert main(["import", str(tmp_path / "adult.h5"), "--to", str(database), *options]) == 0
+    found = {table.task.name: table for table in read_curves(database)}
+    assert found["vehicle"] == fake_table(20)
+    assert found["adult"].metrics == ("val_accuracy",)
+    assert found["adult"].provenance["note"] == "new"
+
+
+def test_two_files_of_one_name_are_two_sources(tmp_path):
+    for name in ("a", "b"):
+        task = dataclasses.replace(fake_table(0).task, name=name, openml_task_id=None)
+        (tmp_path / name).mkdir()
+        write_curves(tmp_path / name / "d.h5", [fake_table(3, task=task)])
+        assert main(["export", str(tmp_path / name / "d.h5"), str(tmp_path / name / "d.json")]) == 0
+    assert main(["import", str(tmp_path / "a/d.json"), str(tmp_path / "b/d.json"), "--to", str(tmp_path / "s.h5")]) == 0
+    assert Database(tmp_path / "s.h5").tasks == ("a", "b")
+
+
+def test_trainings_that_ended_early_can_be_listed_and_learnt(tmp_path, capsys):
+    short = LearningCurve(np.arange(3), [0.0, 1.0, 2.0], {"val_accuracy": [0.1, np.inf, np.nan]})
+    more = [
+        fake_training(30, status="diverged", curve=short),
+        fake_training(31, status="crashed", curve=LearningCurve.empty()),
+    ]
+    path = tmp_path / "e.h5"
+    write_curves(path, [fake_table(30, more=more)])
+    assert main(["query", "vehicle", "--database", str(path), "--best", "40"]) == 0
+    assert main(["query", "vehicle", "--database", str(path), "--best", "40", "--csv"]) == 0
+    assert main(["query", "vehicle", "--database", str(path), "--row", "30"]) == 0
+    assert main(["info", str(path)]) == 0
+    assert main(["fit-surrogate", str(path), "--columns", "seconds", "--workers", "1"]) == 0
+    assert "1 models fitted" in capsys.readouterr().out
+
+
+def test_tasks_may_be_listed_with_spaces_and_cards_describe_a_whole(database, tmp_path, capsys):
+    adult = dataclasses.replace(fake_table(0).task, name="adult")
+    write_curves(tmp_path / "two.h5", [fake_table(2), fake_table(3, task=adult)])
+    assert main(["export", str(tmp_path / "two.h5"), str(tmp_path / "o.h5"), "--tasks", "adult, vehicle"]) == 0
+    assert Database(tmp_path / "o.h5").tasks == ("adult", "vehicle")
+    assert "a card describes a whole database" in _refused(capsys, "export", tmp_path / "two.h5", tmp_path / "o.md", "--tasks", "adult")
+
+
+def test_a_repair_drops_models_with_their_table(tmp_path, capsys):
+    adult = dataclasses.replace(fake_table(0).task, name="adult")
+    models = [FittedModel(task, "lcbench", "seconds", {"a": np.arange(3.0)}, {"kind": "none"}) for task in ("adult", "vehicle")]
+    path = tmp_path / "two.h5"
+    write_curves(path, [fake_table(5), fake_table(3, task=adult)], models=models)
+    with h5py.File(path, "r+") as file:
+        file["tables/adult/lcbench"].attrs["task"] = "{}"
+    assert main(["repair", str(path)]) == 0
+    assert "/models/adult/lcbench/seconds: dropped with its table" in capsys.readouterr().out
+    assert list(Database(path).models) == [("vehicle", "lcbench")]

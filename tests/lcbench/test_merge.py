@@ -81,3 +81,18 @@ def test_chosen_metrics_and_the_objective_stay():
         UserError, match="`metrics` has 'tset_*', but 'vehicle' has val_accuracy, test_accuracy, val_cross_entropy".replace("*", r"\*")
     ):
         choose_metrics(fake_table(2), ["tset_*"])
+
+
+def test_what_one_part_does_not_say_is_not_said_of_the_whole():
+    one, other = fake_table(1, licence="CC-BY-4.0"), dataclasses.replace(fake_table(2), provenance={})
+    merged = merge([one, other])
+    assert "licence" not in merged.provenance
+    assert merged.provenance["licence (of each part)"] == ["CC-BY-4.0", "not stated"]
+    again = merge([merged, fake_table(3, licence="MIT")])
+    assert again.provenance["licence (of each part)"] == ["CC-BY-4.0", "not stated", "MIT"]
+
+
+def test_one_trial_never_names_two_configurations():
+    other = [dataclasses.replace(fake_training(7, seed=2), trial=0)]
+    table = CurveTable.of(task=fake_table(0).task, space=SPACE, objective="val_accuracy", trainings=other)
+    assert merge([fake_table(2), table]).columns["trial"].tolist() == [0, 1, 2]

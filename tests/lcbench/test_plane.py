@@ -84,3 +84,15 @@ def test_planes_give_what_each_plane_gives(shapes, data):
             planes.take([which, which], [0, row], [first, epoch])
     with pytest.raises(IndexError, match="planes"):
         planes.take(len(shapes), 0, first)
+
+
+def test_fractions_are_refused_instead_of_cut_off():
+    with pytest.raises(IndexError, match="`epochs` must be whole numbers, but is of type float64"):
+        Plane(np.zeros((2, 3))).take([0], [1.9])
+
+
+def test_the_last_epoch_of_a_view_ends_every_plane():
+    planes = Planes(np.arange(12.0), [0], [(2, 6)], 1, 4)
+    assert planes.take(0, 1, 4) == 10
+    with pytest.raises(IndexError, match=r"epoch 5, but has rows 0\.\.1 and epochs 1\.\.4"):
+        planes.take(0, 1, 5)

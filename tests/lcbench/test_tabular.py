@@ -263,3 +263,20 @@ def test_planes_across_tables_equal_single_look_ups(tmp_path, database, layout):
 def test_the_direct_plane_equals_the_table(database):
     plane = database.plane("adult", "val_accuracy")
     np.testing.assert_array_equal(plane.values, database.table("adult").curves[database.table("adult").plane("val_accuracy")])
+
+
+@pytest.mark.parametrize("n_tables", [1, 2, 5, 7])
+def test_planes_across_many_tiny_tables(tmp_path, n_tables):
+    """Tables so small that nothing but alignment puts them where planes look."""
+    tables = [fake_table(1, task=dataclasses.replace(fake_table(0).task, name=f"t{i}"), horizons=(1 + i,)) for i in range(n_tables)]
+    write_curves(tmp_path / "c.h5", tables)
+    database = Database(tmp_path / "c.h5")
+    planes = database.planes("raw")
+    for (task, _, metric), number in database.index.items():
+        expected = database.table(task).curves[database.table(task).plane(metric), 0]
+        np.testing.assert_array_equal(planes.take(number, 0, np.arange(len(expected))), expected)
+
+
+def test_rows_may_be_numpy_integers(benchmark):
+    row = benchmark.ranking()[0]
+    assert benchmark.value(row, 5) == benchmark.value(int(row), 5)

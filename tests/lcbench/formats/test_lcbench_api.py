@@ -11,10 +11,11 @@ import pytest
 
 from lcbench import Benchmark
 from lcbench.errors import UserError
+from lcbench.formats.lcbench_json import export_lcbench, import_file
 from lcbench.formats.lcbench_runs import NotRecordedError
 from lcbench.formats.lcbench_tags import CONSTANTS, HORIZON
 from lcbench.space import plain, sample
-from lcbench.store import write_curves
+from lcbench.store import FittedModel, read_curves, write_curves
 from lcbench.table import CurveTable
 from tests.lcbench.formats.api_tables import HIGGS, SPACE, VEHICLE, N, full_table, table, training
 
@@ -92,6 +93,45 @@ def test_a_database_goes_to_the_cache_where_it_must_not_stand_beside_the_file(tm
     Benchmark(tmp_path / "data.json", cache_dir=tmp_path / "other")
     assert (tmp_path / "data.h5").read_text() == "of somebody else"
     assert len(list((tmp_path / "cached").glob("data-*.h5"))) == len(list((tmp_path / "other").glob("data-*.h5"))) == 1
+
+
+def _with_model(path, source):
+    import_file(source, path, precision="float64")
+    write_curves(path, read_curves(path), models=[FittedModel("vehicle", "lcbench", "val_accuracy", {"weights": np.ones(3)}, {})])
+
+
+BESIDE = {
+    "recorded": lambda path, source: write_curves(path, [table()]),
+    "of another format": lambda path, source: write_curves(path, [table(provenance={"source": f"a table called {source.name}"})]),
+    "of another file": lambda path, source: write_curves(path, [table(provenance={"source": {"file": "other.json"}})]),
+    "rounded": lambda path, source: import_file(source, path, precision="float32"),
+    "not all of it": lambda path, source: import_file(source, path, precision="float64", ignore=["Train/lr"]),
+    "with a model": _with_model,
+    "empty": lambda path, source: write_curves(path, []),
+}
+
+
+@pytest.mark.parametrize("is_newer", [True, False])
+@pytest.mark.parametrize("beside", BESIDE)
+def test_a_database_that_is_not_the_import_is_neither_served_nor_replaced(tmp_path, beside, is_newer):
+    source, database = tmp_path / "data.json", tmp_path / "data.h5"
+    document = _published(source, n=2)
+    BESIDE[beside](database, source)
+    before, time = database.read_bytes(), database.stat().st_mtime_ns
+    os.utime(source, ns=(time, time - 10**9 if is_newer else time + 10**9))
+    for _ in range(2):
+        assert Benchmark(source, cache_dir=tmp_path / "cached").data == document  # with every bit
+    assert database.read_bytes() == before
+    assert len(list((tmp_path / "cached").glob("data-*.h5"))) == 1
+
+
+def test_an_exported_file_leaves_the_database_that_it_came_from(tmp_path):
+    write_curves(tmp_path / "my.h5", [table()])
+    before = (tmp_path / "my.h5").read_bytes()
+    export_lcbench(table(), tmp_path / "my.json")
+    exported = Benchmark(tmp_path / "my.json", cache_dir=tmp_path / "cached")
+    assert exported.query("vehicle", "Train/val_accuracy", 0) == Benchmark(tmp_path / "my.h5").query("vehicle", "Train/val_accuracy", 0)
+    assert (tmp_path / "my.h5").read_bytes() == before
 
 
 @pytest.mark.parametrize("name", ["missing.json", "data.txt"])

@@ -1,5 +1,6 @@
 """The published layout out: what was imported comes out as it was, and what comes out can be imported again."""
 
+import dataclasses
 import json
 import math
 
@@ -126,6 +127,19 @@ def test_a_table_of_our_own_comes_in_again(tmp_path, rows):
             expected = 100 * row.curve.values[name] if name == "val_accuracy" else row.curve.values[name]
             np.testing.assert_array_equal(np.float32(values), np.float32(expected))
     assert again.units[again.plane("val_accuracy")] == "percent"
+
+
+@pytest.mark.parametrize(
+    "unknown", [{"n_classes": 0}, {"n_features": 0}, {"n_train": 0, "n_val": 0, "n_test": 0}, {"openml_task_id": None}]
+)
+def test_sizes_that_are_not_known_are_left_out(tmp_path, unknown):
+    """Tables of other suites do not say them."""
+    table = dataclasses.replace(_table(_training(0)), task=dataclasses.replace(TASK, **unknown))
+    export_lcbench(table, tmp_path / "out.json")
+    (again,) = _tables(tmp_path / "out.json")
+    names = ("name", "openml_task_id", "n_train", "n_val", "n_test", "n_features", "n_classes")
+    assert {name: getattr(again.task, name) for name in names} == {name: getattr(table.task, name) for name in names}
+    assert again.provenance["published"].keys().isdisjoint({"n_classes": {"classes"}, "n_features": {"features"}}.get(min(unknown), ()))
 
 
 def test_nothing_can_be_written(tmp_path):
