@@ -213,6 +213,10 @@ def quality_overview(models: Sequence[FittedModel]) -> Table:
     return shown
 
 
+_NARROW = {"Spearman": "Spear-\nman", "best baseline": "best\nbase-\nline"}
+"""Headings that would be wider than their numbers."""
+
+
 def _two_digits(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}" if abs(value) >= 0.1 else f"{value:.2g}"
 
@@ -234,16 +238,16 @@ def quality_page(models: Sequence[FittedModel]) -> Table:
     """Everything that a line can say of each surrogate of one task."""
     caption = f"on configurations held out by cross-validation; {_against_baselines(models)}"
     shown = Table(box=None, header_style="bold", title="surrogates", title_justify="left", caption=caption, caption_justify="left")
-    shown.caption_style = "dim"
+    shown.caption_style, shown.padding = "dim", (0, 1, 0, 0)
     shown.add_column("column", style="cyan", no_wrap=True)
     names = list(dict.fromkeys(name for model in models for name in _quality(model)["scores"]))
     for name in names:
-        shown.add_column(name.replace(" ", "\n"), justify="right", no_wrap=True)
-    shown.add_column("model", no_wrap=True)
+        shown.add_column(_NARROW.get(name, name.replace(" ", "\n")), justify="right", no_wrap=True)
+    shown.add_column("model")
     for model in models:
         quality = _quality(model)
         cells = (quality["scores"].get(name) for name in names)
-        shown.add_row(model.column, *map(_two_digits, cells), quality["model"])
+        shown.add_row(model.column, *map(_two_digits, cells), quality["model"].replace(" + ", "+"))
     return shown
 
 

@@ -1,0 +1,70 @@
+"""The database that ships: whole, small, as its card says, and good enough for what is claimed of it."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lcbench import Benchmark
+from lcbench.database import SHIPPED, Database
+from lcbench.errors import UserError
+from lcbench.query import Query
+from lcbench.salvage import verify_curves
+from lcbench.space import lcbench_space
+from lcbench.surrogate_benchmark import SurrogateBenchmark
+from lcbench.tabular import TabularBenchmark
+
+TASKS = ("Australian", "blood-transfusion-service-center", "car", "credit-g", "kr-vs-kp", "phoneme", "segment", "vehicle")
+
+
+@pytest.fixture(scope="module")
+def database():
+    return Database()
+
+
+def test_it_is_whole_and_small():
+    assert verify_curves(SHIPPED) == []
+    assert sum(path.stat().st_size for path in Path(SHIPPED).parent.iterdir()) <= 10 * 2**20
+
+
+def test_the_card_is_of_this_very_file():
+    card = (SHIPPED.parent / "README.md").read_text()
+    assert hashlib.sha256(SHIPPED.read_bytes()).hexdigest() in card
+    assert all(task in card for task in TASKS)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_task_has_the_same_configurations_of_lcbenchs_space(database, task):
+    table = database.table(task)
+    assert table.space == lcbench_space()
+    assert (len(table), table.n_entries, table.columns["seed"].tolist()) == (500, 51, [1] * 500)
+    assert table.columns["key"].tolist() == database.table("vehicle").columns["key"].tolist()
+    assert table.columns["trial"].tolist() == list(range(500))
+    assert table.provenance["licence"] == "Apache-2.0"
+    lengths = table.columns["length"]
+    assert (lengths == 51).mean() > 0.99
+    assert np.all(np.diff(table.seconds, axis=1)[np.isfinite(np.diff(table.seconds, axis=1))] >= 0)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_task_has_a_surrogate_for_cross_entropy_that_beats_its_baselines(database, task):
+    """On accuracy one does not, and is refused: which class a collapsed network predicts is a coin flip."""
+    benchmark = SurrogateBenchmark.load(task, metric="cross_entropy")
+    assert benchmark.quality["scores"]["Spearman"] > max(benchmark.quality["baselines"].values()) > 0.7
+    query = Query(lcbench_space().get_default_configuration(), 50, 0)
+    assert benchmark.evaluate(query).ok
+
+
+def test_a_surrogate_that_ranks_badly_is_refused(database):
+    with pytest.raises(UserError, match=r"ranks held-out configurations with a Spearman correlation of 0\.3"):
+        SurrogateBenchmark.load("blood-transfusion-service-center")
+    assert SurrogateBenchmark.load("blood-transfusion-service-center", force=True).epochs == 50
+
+
+def test_the_published_calls_work_on_it():
+    bench = Benchmark()
+    assert bench.get_dataset_names() == list(TASKS)
+    curve = bench.query("vehicle", "Train/val_accuracy", 7)
+    assert len(curve) == 51
+    assert curve[-1] == pytest.approx(100 * TabularBenchmark.load("vehicle").value(7, 50))
