@@ -4,9 +4,8 @@ import json
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from io import StringIO
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,6 +22,7 @@ from lcbench.journal import read_journal
 from lcbench.query import Query
 from lcbench.space import key, lcbench_space, plain, sample
 from lcbench.store import write_curves
+from lcbench.surrogate_benchmark import SurrogateBenchmark
 from lcbench.table import CurveTable
 from lcbench.tabular import TabularBenchmark
 from lcbench.training import Training
@@ -148,25 +148,25 @@ def test_recorded_failures_are_results_and_the_run_goes_on(simulated):
     assert "told to fail" in text
 
 
-def test_a_surrogate_is_asked_in_the_same_way(simulated, database, monkeypatch):
-    asked = []
-
-    @dataclass(frozen=True)
-    class Model(FakeBenchmark):
-        best_loss: float = 0.9
-
-        @classmethod
-        def load(cls, *arguments, **options):
-            asked.append((arguments, options))
-            return cls()
-
-    monkeypatch.setitem(sys.modules, "lcbench.surrogate_benchmark", SimpleNamespace(SurrogateBenchmark=Model))
-    summary, directory, text = simulated("benchmark=surrogate", "benchmark.force=true", "budget.trials=6")
-    assert asked == [(("vehicle", database), {"space": "lcbench", "metric": None, "view": "trained", "force": True})]
+def test_the_shipped_surrogate_is_searched_in_the_same_way(simulated):
+    overrides = ("benchmark=surrogate", "benchmark.database=null", "budget.trials=6")
+    summary, directory, text = simulated(*overrides)
     assert directory.parts[-5:] == ("surrogate", "vehicle", "lcbench", "bohb", "0")
-    assert summary["regret"] == 1 - summary["incumbent"]["validation_score"] - 0.9 < 0  # a model may have better ones than it knows
+    model = SurrogateBenchmark.load("vehicle")
+    assert summary["regret"] == (1 - summary["incumbent"]["validation_score"]) - model.best_loss
+    assert summary["quality"] == json.loads(json.dumps(model.quality))
     assert summary["incumbent"]["recorded"] == {}
     assert "away in the unit cube" not in text
+    again, _, _ = simulated(*overrides, runs=directory.parent / "again")
+    assert same(again) == same(summary)
+
+
+def test_a_surrogate_that_ranks_badly_is_refused_unless_forced(simulated):
+    overrides = ("benchmark=surrogate", "benchmark.database=null", "task=blood-transfusion-service-center", "budget.trials=3")
+    with pytest.raises(UserError, match=r"Spearman correlation of 0\.3.*benchmark\.force=true"):
+        simulated(*overrides)
+    summary, _, _ = simulated(*overrides, "benchmark.force=true")
+    assert summary["n_trials"] == 3
 
 
 def test_nothing_heavy_is_loaded(tmp_path, database):
