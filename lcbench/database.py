@@ -14,7 +14,7 @@ from lcbench.checksums import crc_of_array
 from lcbench.errors import UserError
 from lcbench.plane import Plane, Planes
 from lcbench.schema import link, unlinked
-from lcbench.store import FittedModel, model_groups, opened, read_model, read_plane, read_table, remedy, table_path
+from lcbench.store import FittedModel, mapped_dataset, model_groups, opened, read_model, read_plane, read_table, remedy, table_path
 from lcbench.table import CurveTable
 from lcbench.view import view_named
 
@@ -73,13 +73,12 @@ class Database:
         Raises:
             UserError: as `table`, or if a checksum does not fit.
         """
-        table = self.table(task, space)
         with opened(self.path) as file:
             group = file[table_path(*self._name(task, space))]
-            for name, values in (("curves", table.curves), ("seconds", table.seconds)):
-                if crc_of_array(values) != group[name].attrs["crc32"]:
+            for name in ("curves", "seconds"):  # through mappings of their own, whose pages are given back at once
+                if crc_of_array(mapped_dataset(group, name)) != group[name].attrs["crc32"]:
                     raise UserError(f"{self.path}: the checksum of the dataset {group.name}/{name} does not fit; {remedy(self.path)}")
-        return table
+            return read_table(group, mapped=True)
 
     def plane(self, task: str, metric: str, space: str | None = None) -> Plane:
         """One metric of all trainings of a task, straight from the file: the shortest way to a first value.

@@ -255,7 +255,7 @@ def read_table(group: h5py.Group, *, mapped: bool = False) -> CurveTable:
     """
     header = header_in(checked_attributes(group))
     empty = from_plain(header)
-    payload = _mapped if mapped else checked
+    payload = mapped_dataset if mapped else checked
     table = CurveTable(
         task=empty.task,
         space=empty.space,
@@ -287,7 +287,7 @@ def read_plane(group: h5py.Group, metric: str) -> Plane:
         hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
         raise UserError(f"`metric` is {metric!r}, but {group.name} has {', '.join(names)}{hint}")
     m = names.index(metric)
-    return Plane(_mapped(group, "curves")[m], scale=SCALES.get(attributes["units"][m], 1.0))
+    return Plane(mapped_dataset(group, "curves")[m], scale=SCALES.get(attributes["units"][m], 1.0))
 
 
 def _read_columns(group: h5py.Group) -> dict[str, NDArray[Any]]:
@@ -303,7 +303,8 @@ def _read_config(group: h5py.Group, name: str) -> Column:
     return Column(decode_text(group[path].attrs["kind"]), checked(group, path))
 
 
-def _mapped(group: h5py.Group, name: str) -> NDArray[Any]:
+def mapped_dataset(group: h5py.Group, name: str) -> NDArray[Any]:
+    """One dataset where it lies in the file, unchecked; a compressed one is read and checked."""
     dataset = group[name]
     offset = dataset.id.get_offset()
     if offset is None:  # compressed, or empty

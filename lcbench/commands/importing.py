@@ -59,9 +59,11 @@ def run(options: Namespace, console: Console) -> int:
         scratch = target.with_name(f"{target.name}.importing")
         reading = Reading(scratch, progress, options.precision, tuple(options.ignore or ()))
         old = list(read_source(target, reading)) if target.exists() and not options.replace else []
+        known = {id(table) for table in old}
         named = _by_name([*old, *(table for path in options.sources for table in read_source(path, reading))])
         models = _still_valid(target, named) if old else []
-        write_curves(target, _merged(named, {id(table) for table in old}, options, said), layout=options.layout, models=models)
+        del old
+        write_curves(target, _merged(named, known, options, said), layout=options.layout, models=models)
         shutil.rmtree(scratch, ignore_errors=True)
     for line in reading.notes:
         console.print(Text(f"note: {line}"), soft_wrap=True)
@@ -73,7 +75,8 @@ def run(options: Namespace, console: Console) -> int:
 
 def _merged(named: list[list[CurveTable]], old: set[int], options: Namespace, said: list[str]) -> Iterator[CurveTable]:
     """Merge tables of one name, one name at a time; what they come to is appended to `said`."""
-    for tables in named:
+    while named:  # what is written is let go, so that a large database never stands in memory whole
+        tables = named.pop(0)
         table = merge([table if id(table) in old else _wanted(table, options) for table in tables])
         n = len(set(table.columns["key"]))
         said.append(f"{table.task.name}: {len(table)} trainings of {n} configurations, {len(table.metrics)} metrics")
