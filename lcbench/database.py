@@ -14,7 +14,18 @@ from lcbench.checksums import crc_of_array
 from lcbench.errors import UserError
 from lcbench.plane import Plane, Planes
 from lcbench.schema import link, unlinked
-from lcbench.store import FittedModel, mapped_dataset, model_groups, opened, read_model, read_plane, read_table, remedy, table_path
+from lcbench.store import (
+    FittedModel,
+    mapped_dataset,
+    model_groups,
+    opened,
+    read_model,
+    read_plane,
+    read_table,
+    remedy,
+    table_names,
+    table_path,
+)
 from lcbench.table import CurveTable
 from lcbench.view import view_named
 
@@ -38,8 +49,7 @@ class Database:
         self.path = Path(path)
         self._tables: dict[tuple[str, str], CurveTable] = {}
         with opened(self.path) as file:
-            tasks = file.get("tables", {})
-            self.names: tuple[tuple[str, str], ...] = tuple((unlinked(task), unlinked(space)) for task in tasks for space in tasks[task])
+            self.names: tuple[tuple[str, str], ...] = tuple(table_names(file))
             """(task, space) of every table; a fold other than 0 is set off by ``@fold``."""
 
     def __len__(self) -> int:

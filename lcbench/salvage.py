@@ -18,6 +18,8 @@ from lcbench.header import from_plain
 from lcbench.schema import STATUSES, link
 from lcbench.store import (
     UNREADABLE,
+    FittedModel,
+    Layout,
     checked,
     checked_attributes,
     decode_text,
@@ -28,6 +30,9 @@ from lcbench.store import (
     opened,
     read_model,
     read_table,
+    remedy,
+    table_names,
+    table_path,
     write_curves,
 )
 from lcbench.table import NUMBERS, TEXTS, CurveTable
@@ -38,6 +43,9 @@ def verify_curves(path: str | PathLike[str]) -> list[str]:
     try:
         with opened(Path(path)) as file:
             found = [problem for group in groups(file) for problem in _problems(group)]
+            there = sorted(group.name for group in groups(file))
+            if sorted(table_path(*name) for name in table_names(file)) != there:
+                found.append(f"{path}: the list of its tables is not what it holds: {', '.join(there)}; {remedy(Path(path))}")
             return found + [problem for group in model_groups(file) for problem in _model_problems(group)]
     except UserError as error:
         return [str(error)]
@@ -73,8 +81,8 @@ def _model_problems(group: h5py.Group) -> list[str]:
 def repair_curves(path: str | PathLike[str]) -> list[str]:
     """Rescue every undamaged training of a database, and say what was done, a sentence each; the original is kept aside.
 
-    A row counts as undamaged if all its checksums fit (dataset ``row_crc32``). A metric that is unreadable as a whole, as
-    happens in the compressed layout, is dropped instead of every row.
+    A row counts as undamaged if all its checksums fit (dataset ``row_crc32``); in the compressed layout a damaged byte costs
+    a block of rows. A metric of which no row is left is dropped instead of every row. The layout stays.
 
     Raises:
         UserError: if the file cannot be opened as a database at all, or nothing in it can be rescued.
@@ -82,7 +90,29 @@ def repair_curves(path: str | PathLike[str]) -> list[str]:
     path = Path(path)
     if not verify_curves(path):
         return []
-    tables, models, done = [], [], []
+    try:
+        tables, models, done, layout = _rescue(path)
+    except UserError as error:
+        reason = str(error).partition(";")[0]
+        raise UserError(
+            f"{reason}, and what HDF5 needs to find its way in it is lost: it cannot be repaired; fetch or copy it again "
+            f"(a run's curves.h5 is made anew by `python -m lcbench repair {path.parent}`)"
+        ) from None
+    if not tables:
+        raise UserError(f"nothing in {path} can be rescued: {'; '.join(done) or 'it has no table'}; fetch it again")
+    there = {names_of(table) for table in tables}
+    done += [f"/models/{m.task}/{m.space}/{m.column}: dropped with its table" for m in models if (m.task, m.space) not in there]
+    kept = keep_aside(path)
+    write_curves(path, tables, layout=layout, models=[model for model in models if (model.task, model.space) in there])
+    return [*done, f"{path}: written anew, the damaged one is {kept.name}"]
+
+
+def _rescue(path: Path) -> tuple[list[CurveTable], list[FittedModel], list[str], Layout]:
+    """Every table and model that can be told from damage, what is said about them, and the layout of the file."""
+    tables: list[CurveTable] = []
+    models: list[FittedModel] = []
+    done: list[str] = []
+    layout: Layout = "serving"
     with opened(path) as file:
         for group in groups(file):
             try:
@@ -92,18 +122,13 @@ def repair_curves(path: str | PathLike[str]) -> list[str]:
                 continue
             tables.append(table)
             done.append(f"{group.name}: {sentence}")
+            layout = "compressed" if group["curves"].chunks else layout
         for group in model_groups(file):
             if _model_problems(group):
                 done.append(f"{group.name}: a damaged model was dropped, fit it again: `python -m lcbench fit-surrogate {path}`")
             else:
                 models.append(read_model(group))
-    if not tables:
-        raise UserError(f"nothing in {path} can be rescued: {'; '.join(done) or 'it has no table'}; fetch it again")
-    there = {names_of(table) for table in tables}
-    done += [f"/models/{m.task}/{m.space}/{m.column}: dropped with its table" for m in models if (m.task, m.space) not in there]
-    kept = keep_aside(path)
-    write_curves(path, tables, models=[model for model in models if (model.task, model.space) in there])
-    return [*done, f"{path}: written anew, the damaged one is {kept.name}"]
+    return tables, models, done, layout
 
 
 def _rescued(group: h5py.Group) -> tuple[CurveTable, str]:
@@ -163,8 +188,8 @@ def _loosely_read(group: h5py.Group) -> CurveTable:
         provenance=empty.provenance,
         metrics=tuple(header["metrics"]),
         units=tuple(header["units"]),
-        curves=_readable_planes(group["curves"]),
-        seconds=group["seconds"][...],
+        curves=_readable(group["curves"], axis=1),
+        seconds=_readable(group["seconds"]),
         columns=columns,
         configs=configs,
         results={name: group[f"results/{link(name)}"][...] for name in header["results"]},
@@ -172,17 +197,22 @@ def _loosely_read(group: h5py.Group) -> CurveTable:
 
 
 def _loosely(dataset: h5py.Dataset) -> NDArray[Any]:
-    data = dataset[...]
+    data = _readable(dataset)
     if data.dtype.kind != "S":
         return data
     return np.array([text.decode(errors="replace") for text in data.tolist()], object)
 
 
-def _readable_planes(dataset: h5py.Dataset) -> NDArray[Any]:
-    curves = np.full(dataset.shape, np.nan, dataset.dtype)
-    for m in range(len(curves)):
-        try:
-            curves[m] = dataset[m]
-        except OSError:
-            continue
-    return curves
+def _readable(dataset: h5py.Dataset, axis: int = 0) -> NDArray[Any]:
+    """What can be read, block by block along the rows; the rest is NaN, or empty, and fits no checksum."""
+    if dataset.chunks is None:
+        return dataset[...]
+    data = np.full(dataset.shape, np.nan if dataset.dtype.kind == "f" else b"", dataset.dtype)
+    for plane in np.ndindex(dataset.shape[:axis]):
+        for start in range(0, dataset.shape[axis], dataset.chunks[axis]):
+            part = (*plane, slice(start, start + dataset.chunks[axis]))
+            try:
+                data[part] = dataset[part]
+            except OSError:
+                continue
+    return data

@@ -8,8 +8,8 @@ the network after e epochs. A row of length l is valid in entries 0..l-1 and NaN
 a training (a gradient of layer 4 in a network of three) is NaN in its whole row.
 
 Two layouts hold the same datasets. *serving*: every dataset is contiguous, `curves` and `seconds` start at a multiple of
-64 bytes, so that a reader maps them into memory and never touches HDF5 again. *compressed*: byte-shuffled and deflated,
-`curves` in one chunk per metric, for distribution. Any HDF5 library reads both.
+64 bytes, so that a reader maps them into memory and never touches HDF5 again. *compressed*: `curves` and `seconds` are
+byte-shuffled and deflated in blocks of rows, for distribution. Any HDF5 library reads both.
 """
 
 from __future__ import annotations
@@ -94,7 +94,10 @@ MODELS = {
 }
 """Every dataset of a fitted model, which stands in the group ``/models/<task>/<space>/<column>``."""
 
-FILE_ATTRIBUTES = {"schema_version": "version of this layout, an integer"}
+FILE_ATTRIBUTES = {
+    "schema_version": "version of this layout, an integer",
+    "tables": "JSON list of [task, space] of every table, so that a reader need not look into every group; optional",
+}
 """Every attribute of the root group."""
 
 

@@ -137,7 +137,8 @@ def checked_configuration(values: Mapping[str, Any], space: ConfigurationSpace) 
     try:
         return Configuration(space, values=dict(values))
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{dict(values)} is not a configuration of the space {space.name!r}: {error}") from None
+        reason = " ".join(str(error).split())
+        raise UserError(f"{dict(values)} is not a configuration of the space {space.name!r}: {reason}") from None
 
 
 def decode(points: NDArray[np.float64], space: ConfigurationSpace) -> list[Configuration]:  # (n, d)

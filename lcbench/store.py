@@ -38,6 +38,8 @@ _FILE_OPTIONS: dict[str, Any] = {
     "alignment_interval": 64,  # a memory-mapped dataset starts at a cache line
 }
 _SQUEEZED: dict[str, Any] = {"compression": "gzip", "compression_opts": 9, "shuffle": True}
+BLOCK = 32
+"""Rows that are compressed together: so many are lost with a damaged byte."""
 UNREADABLE = (OSError, KeyError, ValueError, TypeError, RuntimeError, IndexError, AttributeError)
 """What h5py and the decoding below raise when a byte of the file is wrong."""
 
@@ -73,11 +75,14 @@ def write_curves(
     """
     with replacing(Path(path)) as temporary, h5py.File(temporary, "w", **_FILE_OPTIONS) as file:
         file.attrs["schema_version"] = SCHEMA_VERSION
+        names: list[tuple[str, str]] = []
         for table in tables:
             name = group_name(table)
+            names.append(names_of(table))
             if name in file:
                 raise UserError(f"two tables are called {name}, but a database holds one per task, fold and space: merge their trainings")
-            _write_table(file.create_group(name), table, layout)
+            _write_table(file.create_group(name), table, squeezed=layout == "compressed")
+        file.attrs["tables"] = encode_texts([json.dumps(sorted(names))])[0]
         for model in models:
             _write_model(file, model)
 
@@ -111,24 +116,26 @@ def group_name(table: CurveTable) -> str:
 # ---------------------------------------------------------------------------------------------------------------- write
 
 
-def _write_table(group: h5py.Group, table: CurveTable, layout: Layout) -> None:
+def _write_table(group: h5py.Group, table: CurveTable, *, squeezed: bool) -> None:
     attributes = _attributes(table)
     for name, value in attributes.items():
         group.attrs[name] = encode_texts(value) if isinstance(value, list) else encode_texts([value])[0]
     group.attrs["crc32"] = crc_of_attributes(attributes)
-    put(group, "curves", table.curves.astype(table.curves.dtype.newbyteorder("<"), copy=False), layout, chunks=(1, *table.seconds.shape))
-    put(group, "seconds", table.seconds.astype("<f8", copy=False), layout)
+    n, t = table.seconds.shape
+    rows = min(n, BLOCK)
+    put(group, "curves", table.curves.astype(table.curves.dtype.newbyteorder("<"), copy=False), (1, rows, t) if squeezed else None)
+    put(group, "seconds", table.seconds.astype("<f8", copy=False), (rows, t) if squeezed else None)
     for name, dtype in NUMBERS.items():
-        put(group, name, table.columns[name].astype(dtype), layout)
-    for name in TEXTS:
-        put(group, name, encode_texts(table.columns[name].tolist()), "compressed" if name == "error" else layout)
+        put(group, name, table.columns[name].astype(dtype))
+    for name in TEXTS:  # one long traceback makes a wide column of errors, which is almost all padding
+        put(group, name, encode_texts(table.columns[name].tolist()), (rows,) if name == "error" else None)
     group["status"].attrs["names"] = encode_texts(STATUSES)
     for name, column in table.configs.items():
         values = column.values.astype("<f8") if column.values.dtype.kind == "f" else encode_texts(column.values.tolist())
-        put(group, f"configs/{link(name)}", values, layout).attrs["kind"] = encode_texts([column.kind])[0]
+        put(group, f"configs/{link(name)}", values).attrs["kind"] = encode_texts([column.kind])[0]
     for name, values in table.results.items():
-        put(group, f"results/{link(name)}", values.astype("<f8"), layout)
-    put(group, "row_crc32", crcs_of_rows(table), layout)
+        put(group, f"results/{link(name)}", values.astype("<f8"))
+    put(group, "row_crc32", crcs_of_rows(table))
 
 
 def _write_model(file: h5py.File, model: FittedModel) -> None:
@@ -136,12 +143,12 @@ def _write_model(file: h5py.File, model: FittedModel) -> None:
     text = json.dumps(model.about)
     group.create_dataset("about", data=np.frombuffer(text.encode(), np.uint8)).attrs["crc32"] = crc_of_attributes({"about": text})
     for name, values in model.arrays.items():
-        put(group, f"arrays/{link(name)}", values, "serving")
+        put(group, f"arrays/{link(name)}", values)
 
 
-def put(group: h5py.Group, name: str, data: NDArray[Any], layout: Layout, chunks: tuple[int, ...] | None = None) -> h5py.Dataset:
-    """Write one array with the checksum of its bytes."""
-    options = {**_SQUEEZED, "chunks": chunks or data.shape} if layout == "compressed" and data.size else {}
+def put(group: h5py.Group, name: str, data: NDArray[Any], chunks: tuple[int, ...] | None = None) -> h5py.Dataset:
+    """Write one array with the checksum of its bytes; compressed in `chunks`, or as it is without."""
+    options = {**_SQUEEZED, "chunks": chunks} if chunks and data.size else {}
     dataset = group.create_dataset(name, data=data, **options)
     dataset.attrs["crc32"] = crc_of_array(data)
     return dataset
@@ -218,6 +225,13 @@ def _check_version(path: Path, version: Any) -> None:
 def remedy(path: Path) -> str:
     """What to do with a damaged database."""
     return f"`python -m lcbench repair {path}` rescues every undamaged training; a run's curves.h5 is rebuilt from its journals"
+
+
+def table_names(file: h5py.File) -> list[tuple[str, str]]:
+    """(task, space) of every table, in the order of their groups."""
+    if "tables" in file.attrs:
+        return [(task, space) for task, space in json.loads(decode_text(file.attrs["tables"]))]
+    return [(unlinked(task), unlinked(space)) for task in file.get("tables", {}) for space in file["tables"][task]]
 
 
 def groups(file: h5py.File) -> list[h5py.Group]:

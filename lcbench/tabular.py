@@ -170,8 +170,8 @@ class TabularBenchmark:
     def _unknown(self, configuration: Configuration | Mapping[str, Any], near: int) -> UnknownConfigurationError:
         return UnknownConfigurationError(
             f"the configuration {dict(configuration)} was not recorded on {self.task.name!r}; the nearest of the {len(self)} that were is "
-            f"row {near}: {self.configuration(near)}. Ask for that one, wrap the benchmark in `lcbench.wrappers.NearestRecorded`, "
-            "or use the surrogate benchmark",
+            f"row {near}: {self.configuration(near)}. Ask for that one, let the nearest answer (`lcbench.wrappers.NearestRecorded`, or "
+            "unknown='nearest'), or use the surrogate benchmark",
             near,
         )
 

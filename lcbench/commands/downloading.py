@@ -45,7 +45,7 @@ def run(options: Namespace, console: Console) -> int:
     if published.md5 is None:
         console.print(Text("no checksum of this file was published, so only its size and the archive's own checksums were compared"))
     console.print(Text(f"{file}: {file.stat().st_size / 1e6:.0f} MB; make a database of it:"), soft_wrap=True)
-    console.print(Text(f"python -m lcbench import {file} --to {file.with_suffix('.h5')}"), soft_wrap=True)
+    console.print(Text(f"python -m lcbench import {file} --to {file.with_suffix('.h5')} --licence {published.licence}"), soft_wrap=True)
     return 0
 
 

@@ -66,7 +66,13 @@ def _wanted(database: Database, options: Namespace) -> set[str]:
 
 def _hdf5(database: Database, out: Path, options: Namespace) -> list[str]:
     wanted = _wanted(database, options)
-    models = (model for name in database.models if name[0] in wanted for model in database.fitted(*name))
+    columns = {name: {*database.table(*name).metrics, "seconds"} for name in database.names}
+    if options.metrics:
+        patterns = [pattern.strip() for pattern in options.metrics.split(",")]
+        columns = {
+            name: {*choose_metrics(database.table(*name), patterns).metrics, "seconds"} for name in database.names if name[0] in wanted
+        }
+    models = (m for name in database.models if name[0] in wanted for m in database.fitted(*name) if m.column in columns[name])
     write_curves(out, _tables(database, options), layout=options.layout, models=models)
     return []
 

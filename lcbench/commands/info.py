@@ -19,7 +19,7 @@ from lcbench.commands.words import duration, listed, spark
 from lcbench.database import SHIPPED, Database
 from lcbench.errors import UserError
 from lcbench.metric import SCALES, metric_named
-from lcbench.rundir import read_run
+from lcbench.rundir import HEADER, read_run
 from lcbench.schema import STATUSES
 from lcbench.store import FittedModel, names_of
 from lcbench.surrogate.report import headline
@@ -45,6 +45,8 @@ def run(options: Namespace, console: Console) -> int:
     """Print the page."""
     path: Path = options.path
     database = None if path.is_dir() else Database(path)
+    if database is None and not (path / HEADER).exists() and (path / "events.journal").exists():
+        raise UserError(f"{path} is a simulated run, which records no curves of its own: {path / 'summary.json'} says how it ended")
     tables = [read_run(path)] if database is None else list(database)
     if options.task:
         tables = [table for table in tables if table.task.name == options.task]
@@ -56,7 +58,12 @@ def run(options: Namespace, console: Console) -> int:
         console.print_json(json.dumps({"tables": [facts(table) for table in tables], "models": [_quality(model) for model in models]}))
         return 0
     console.print(Text(str(path), style="bold"), _file_facts(path, tables), soft_wrap=True)
-    console.print(page(tables[0]) if len(tables) == 1 else overview(tables))
+    if len(tables) == 1:
+        console.print(page(tables[0]))
+    else:
+        console.print(overview(tables, console.width))
+        for line in shared_facts(tables):
+            console.print(Text(line, style="dim"))
     if models:
         console.print()
         console.print(quality_page(models) if len(tables) == 1 else quality_overview(models))
@@ -168,27 +175,50 @@ _ALWAYS = ("classes", "trainings", "best", "median")
 """Facts that have a column in any case."""
 
 
-def overview(tables: Sequence[CurveTable]) -> Table:
-    """The numbers of many tables, a line each; what all tables share stands below."""
+def shared_facts(tables: Sequence[CurveTable]) -> list[str]:
+    """What all tables have in common, a line each."""
+    return [f"{name}: {value}" for name, value in _common([facts(table) for table in tables]).items()]
+
+
+def _common(known: Sequence[dict[str, Any]]) -> dict[str, str]:
+    return {name: str(known[0][name]) for name in _SHARED if len({str(fact[name]) for fact in known}) == 1}
+
+
+def overview(tables: Sequence[CurveTable], width: int) -> Table:
+    """The numbers of many tables, a line each; what they share is left to `shared_facts`, and a narrow page has fewer columns."""
     known = [facts(table) for table in tables]
-    common = {name: str(known[0][name]) for name in _SHARED if len({str(fact[name]) for fact in known}) == 1}
+    common = _common(known)
     own = [*_ALWAYS[:2], *(name for name in _SHARED[:6] if name not in common), *_ALWAYS[2:]]
     if all(fact["configurations"] == fact["trainings"] for fact in known) and "configurations" in own:
         own.remove("configurations")
-    caption = "\n".join(f"{name}: {value}" for name, value in common.items())
-    shown = Table(box=None, header_style="bold", caption=caption, caption_justify="left", caption_style="dim")
-    shown.add_column("task", style="cyan", no_wrap=True)
-    for name in ("rows", "columns", *own):
-        shown.add_column(name, justify="right", no_wrap=True)
-    shown.add_column("median curve", no_wrap=True, min_width=12)
-    shown.add_column("time", justify="right", no_wrap=True, min_width=9)
-    shown.add_column("failed", justify="right", no_wrap=True)
+    rows: list[dict[str, object]] = []
     for table, fact in zip(tables, known, strict=True):
         task, failed = table.task, int((table.columns["status"] != 0).sum())
-        cells = (task.name, task.n_train + task.n_val + task.n_test, task.n_features, *(fact[name] for name in own))
-        ending = (spark(_median_curve(table), width=12), fact["training time"], failed or "–")
-        shown.add_row(*(Text(str(cell)) for cell in (*cells, *ending)))
+        row: dict[str, object] = {"task": task.name, "rows": task.n_train + task.n_val + task.n_test, "columns": task.n_features}
+        row |= {name: fact[name] for name in own}
+        rows.append(row | {"median curve": spark(_median_curve(table), width=12), "time": fact["training time"], "failed": failed or "–"})
+    shown = Table(box=None, header_style="bold")
+    names = _fitting(rows, width)
+    for name in names:
+        shown.add_column(
+            name, justify="left" if name in ("task", "median curve") else "right", no_wrap=True, style="cyan" * (name == "task")
+        )
+    for row in rows:
+        shown.add_row(*(Text(str(row[name])) for name in names))
     return shown
+
+
+_LEAST_WANTED = ("columns", "classes", "failed", "time", "median curve", "rows", "configurations")
+"""What a narrow page does without, first to last."""
+
+
+def _fitting(rows: Sequence[dict[str, object]], width: int) -> list[str]:
+    """Names of the columns that fit side by side, each whole: a number that is cut off is worse than none."""
+    needed = {name: max(len(name), *(len(str(row[name])) for row in rows)) + 2 for name in rows[0]}
+    for name in _LEAST_WANTED:
+        if sum(needed.values()) > width:
+            needed.pop(name, None)
+    return list(needed)
 
 
 # --------------------------------------------------------------------------------------------------------------- surrogates

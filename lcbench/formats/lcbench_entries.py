@@ -46,7 +46,8 @@ SEED = 1
 """Seed of LCBench's standard file, assumed where an entry does not say it."""
 ORIGIN = Origin.RANDOM
 """LCBench's configurations are random draws."""
-LICENCE = "Apache-2.0"
+LICENCE = "not stated"
+"""The published files are Apache-2.0, but a file does not say of itself that it is one of them."""
 RECORDED = "when is not known: the published files do not say it"
 
 _RESULTS = dict.fromkeys((*RESULTS, *TASK_RESULTS, "model_parameters", "budget", "seed"))

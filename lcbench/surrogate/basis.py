@@ -181,8 +181,13 @@ class LevelCodec:
         """Fit the link: means of Y in bins of U of equal size, made monotone."""
         order = np.argsort(U, axis=None, kind="stable")
         bins = np.array_split(order, min(N_LINK_KNOTS, max(1, len(order) // 20)))
+        sizes = np.array([len(b) for b in bins], float)
         u = np.array([U.ravel()[b].mean() for b in bins])
-        y = _increasing(np.array([Y.ravel()[b].mean() for b in bins]), np.array([len(b) for b in bins], float))
+        y = _increasing(np.array([Y.ravel()[b].mean() for b in bins]), sizes)
+        # Bins that were made equal become one knot: a plateau would give all of its predictions the same value.
+        pool = np.unique(y, return_inverse=True)[1]
+        weight = np.bincount(pool, sizes)
+        u, y = np.bincount(pool, u * sizes) / weight, np.bincount(pool, y * sizes) / weight
         spread = max(float(u[-1] - u[0]), 1e-3)
         # Beyond the outermost bins the link goes on to the extreme values, else all extreme predictions would tie.
         u = np.r_[u[0] - spread, u, u[-1] + spread]

@@ -20,7 +20,7 @@ from lcbench.surrogate.networks import NetworkModel
 from lcbench.surrogate.noise import Noise
 from lcbench.surrogate.trees import TreeModel
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 SHARED = "points"
 """The one array that kernels fitted to the same configurations have in common; it is stored once."""
 

@@ -350,14 +350,31 @@ def test_damaged_checksums_cost_no_row(tmp_path):
     assert read_curves(path) == [whole]
 
 
+def _spoil(path, dataset, chunks):
+    """Overwrite compressed chunks of a dataset, in the file."""
+    with h5py.File(path) as file:
+        found = file[f"tables/vehicle/lcbench/{dataset}"]
+        infos = [found.id.get_chunk_info_by_coord(chunk) for chunk in chunks]
+    data = bytearray(path.read_bytes())
+    for info in infos:
+        data[info.byte_offset + 10 : info.byte_offset + 30] = bytes(20)
+    path.write_bytes(data)
+
+
+def test_a_damaged_block_of_the_compressed_layout_costs_its_rows_and_the_layout_stays(tmp_path):
+    path, whole = tmp_path / "c.h5", _many(100)
+    write_curves(path, [whole], layout="compressed")
+    _spoil(path, "curves", [(1, 32, 0)])
+    assert "/tables/vehicle/lcbench: 68 of 100 trainings kept, dropped rows 32, 33," in repair_curves(path)[0]
+    assert read_curves(path) == [whole.take([*range(32), *range(64, 100)])]
+    with h5py.File(path) as file:
+        assert file["tables/vehicle/lcbench/curves"].chunks
+
+
 def test_an_unreadable_metric_is_dropped_instead_of_every_row(tmp_path):
     path, whole = tmp_path / "c.h5", _many()
     write_curves(path, [whole], layout="compressed")
-    with h5py.File(path) as file:
-        chunk = file["tables/vehicle/lcbench/curves"].id.get_chunk_info(1)
-    data = bytearray(path.read_bytes())
-    data[chunk.byte_offset + 10 : chunk.byte_offset + 40] = bytes(30)
-    path.write_bytes(data)
+    _spoil(path, "curves", [(1, 0, 0)])
     assert "20 of 20 trainings kept, lost metrics lr" in repair_curves(path)[0]
     assert read_curves(path) == [whole.take(range(20), ["val_accuracy"])]
 
@@ -375,7 +392,7 @@ def test_one_lost_table_does_not_cost_the_others(tmp_path):
 
 def test_what_cannot_be_rescued_says_so(database):
     database.write_bytes(database.read_bytes()[:300])
-    with pytest.raises(UserError, match="is damaged or cut short"):
+    with pytest.raises(UserError, match=r"is damaged or cut short .* it cannot be repaired; fetch or copy it again"):
         repair_curves(database)
 
 

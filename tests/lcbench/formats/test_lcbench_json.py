@@ -144,7 +144,7 @@ def test_the_header(known):
     units = dict(zip(table.metrics, table.units, strict=True))
     assert (units["val_accuracy"], units["test_balanced_accuracy"], units["val_cross_entropy"]) == ("percent", "fraction", "nat")
     origin = table.provenance
-    assert (origin["licence"], origin["constants"], origin["published"]) == ("Apache-2.0", CONSTANTS, published.FACTS["volkert"])
+    assert (origin["licence"], origin["constants"], origin["published"]) == ("not stated", CONSTANTS, published.FACTS["volkert"])
     assert "created" not in origin
     data = known[0].read_bytes()
     assert origin["source"]["json_bytes"] == len(data)
