@@ -21,7 +21,9 @@ REPORT = {
     "n_entries": 52,
     "n_configurations": 5,
     "nested_spearman_final": 0.91,
-    "candidates": {"gp": {"spearman_at": {"10": 0.7}, "spearman_final": 0.91, "spearman_top": 0.62, "r2": 0.8, "mae": 0.02, "coverage": {"80": 0.79}}},
+    "candidates": {
+        "gp": {"spearman_at": {"10": 0.7}, "spearman_final": 0.91, "spearman_top": 0.62, "r2": 0.8, "mae": 0.02, "coverage": {"80": 0.79}}
+    },
     "baselines": {"k-NN": {"spearman_final": 0.5}},
 }
 MIXED = CurveTable.of(task=dataclasses.replace(VEHICLE, name="a|b"), space=SPACES["mixed"], objective="val_accuracy")
