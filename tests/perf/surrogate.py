@@ -5,7 +5,7 @@ python tests/perf/surrogate.py [--task vehicle] [--database DB]
 The peer is no file of YAHPO Gym's but an equal network: inputs, outputs and layout of its lcbench model, three hidden layers of
 512 units, which makes the 2.1 MB that its model.onnx has. It is asked in the way that suits it best, all epochs of a curve in
 one call, without YAHPO Gym's own checks and encoding. It answers for six targets at once and our models for one each, so the
-ratio is given for one target and for six. One thread each, medians, in one process, alternating: 20 calls in a row each, as in a
+ratio is given for one target and for six. One thread each, medians, in one process, alternating: 200 calls in a row each, as in a
 study, and *cold*, a single call each, where either finds the caches full of the other's numbers.
 """
 
@@ -92,12 +92,12 @@ def main():
     print(f"{options.task}: val_accuracy by {told}")
     cases = (
         ("one curve, one target, cold", lambda: one.predict_one(X[next(numbers) % BATCH]), lambda: peer.run(None, curve), (200, 1)),
-        ("one curve, one target", lambda: one.predict_one(X[next(numbers) % BATCH]), lambda: peer.run(None, curve), (20, 20)),
+        ("one curve, one target", lambda: one.predict_one(X[next(numbers) % BATCH]), lambda: peer.run(None, curve), (15, 200)),
         (
             "one curve, six targets",
             lambda: [models[c].predict_one(X[next(numbers) % BATCH]) for c in SIX],
             lambda: peer.run(None, curve),
-            (20, 20),
+            (15, 200),
         ),
         ("1000 curves, one target", lambda: one.predict(X), lambda: peer.run(None, batch), (7, 1)),
         ("1000 curves, six targets", lambda: [models[c].predict(X) for c in SIX], lambda: peer.run(None, batch), (7, 1)),
