@@ -16,7 +16,7 @@ NAMES = sorted(path.stem for path in (CONF / "task").glob("*.yaml"))
 NEEDED = {"openml": ["task.id=31"], "file": ["task.path=some/table.csv", "task.target=price"], "table": ["task.name=vehicle"]}
 """Choices that a YAML leaves open."""
 
-# The 35 data sets of LCBench: name, OpenML task, re-split by the generator (auto-pytorch.md 2.8)
+# The 35 data sets of LCBench: name, OpenML task, re-split by the generator
 LCBENCH = """
 APSFailure 168868 R
 Amazon_employee_access 34539 R
@@ -59,7 +59,7 @@ PAPER = {
     **{"covertype": 7593, "volkert": 168331, "higgs": 167200, "car": 189905, "mfeat-factors": 167152},
     **{"APSFailure-holdout": 189860, "phoneme": 167190, "dilbert": 189871},
 }
-"""The eight tasks of the AutoML experiments (auto-pytorch.md 6.1)."""
+"""The eight tasks of the AutoML experiments."""
 
 
 def node(name: str, *overrides: str) -> DictConfig:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from lcbench.space import cardinalities, decode, encode, is_legal, key, lcbench_space, plain, sample
 
-# auto-pytorch.md 2.1: name -> type, range, log scale, default of the ConfigSpace dump
+# LCBench's README and generator: name -> type, range, log scale, default of the ConfigSpace dump
 GOLDEN = {
     "batch_size": (int, 16, 512, True, 91),
     "learning_rate": (float, 1e-4, 1e-1, True, 0.0031622777),
