@@ -66,6 +66,7 @@ def worst(Y: Floats, bounds: Bounds) -> float:  # (n, T)
     any bound counts as a loss, and its worst value is the largest that was recorded.
     """
     low, high = bounds
+    Y = _believed(Y)
     if math.isfinite(low) == math.isfinite(high):
         return low if math.isfinite(low) else float(np.max(Y[np.isfinite(Y)], initial=0.0))
     bound, sign = (low, 1.0) if math.isfinite(low) else (high, -1.0)
@@ -77,9 +78,14 @@ def worst(Y: Floats, bounds: Bounds) -> float:  # (n, T)
     return bound + sign * DIVERGED * float(typical or 1.0)
 
 
+def _believed(Y: Floats) -> Floats:
+    """What float32 cannot hold is no measurement, and sums of it would overflow: it counts as infinite does."""
+    return np.where(np.abs(Y) < np.finfo(np.float32).max, Y, np.nan)
+
+
 def fill(Y: Floats, bounds: Bounds) -> Floats:  # (n, T) -> (n, T)
     """Clip to the bounds and to `worst`; what is NaN, infinite or after the end of a training becomes `worst`."""
-    bad = worst(Y, bounds)
+    Y, bad = _believed(Y), worst(Y, bounds)
     low, high = min(bounds[0], bad), max(bounds[1], bad)
     if not math.isfinite(bounds[1]):
         high = bad

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -35,6 +35,7 @@ def test_what_diverged_becomes_the_worst_value(bounds, expected):
     hnp.arrays(np.float64, (5, 4), elements=st.floats(allow_nan=True, allow_infinity=True)),
     st.sampled_from([ACCURACIES, LOSSES, (-np.inf, 1.0)]),
 )
+@example(np.full((5, 4), 2.0**1022), LOSSES)
 def test_filled_curves_are_finite_and_within_bounds(Y, bounds):
     filled = fill(Y, bounds)
     assert np.isfinite(filled).all()
