@@ -32,7 +32,7 @@ perf: ## measure overhead, journals, the database, its import and the surrogate 
 	$(PYTHON) tests/perf/import_json.py
 	$(PYTHON) tests/perf/surrogate.py
 
-record: ## record the small database anew and fit its surrogates (an hour on two cores; needs the OpenML tasks)
+record: ## record the small database anew and fit its surrogates (an hour and a half on two cores; needs the OpenML tasks)
 	$(PYTHON) run.py -m task=$(RECORDED) optimizer=random seed=1 budget.trials=$(CONFIGURATIONS) runs=runs/shipped
 	$(PYTHON) -m lcbench import runs/shipped/live/*/lcbench/random/1 --to build/small.h5 --replace --finished --licence Apache-2.0 \
 		--metrics '*_accuracy,*_cross_entropy,train_loss'
