@@ -32,6 +32,10 @@ class Origin(StrEnum):
     """Proposed by the method's model."""
     PROMOTION = "promotion"
     """An earlier trial that goes on to a higher rung."""
+    PORTFOLIO = "portfolio"
+    """A member of a portfolio, tried before the method proposes anything."""
+    PRIOR = "prior"
+    """Drawn from what the user believes."""
 
 
 @dataclass(frozen=True)

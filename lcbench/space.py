@@ -13,20 +13,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from ConfigSpace import (
-    CategoricalHyperparameter,
-    Configuration,
-    ConfigurationSpace,
-    Constant,
-    OrdinalHyperparameter,
-    UniformFloatHyperparameter,
-    UniformIntegerHyperparameter,
-)
+from ConfigSpace import Configuration, ConfigurationSpace, UniformFloatHyperparameter, UniformIntegerHyperparameter
 from ConfigSpace.exceptions import ForbiddenValueError
 from ConfigSpace.hyperparameters import Hyperparameter
 from numpy.typing import NDArray
 
 from lcbench.columns import INACTIVE, Column, decode_column
+from lcbench.cube import cube
 from lcbench.errors import UserError
 
 
@@ -51,47 +44,33 @@ def lcbench_space() -> ConfigurationSpace:
 
 def cardinalities(space: ConfigurationSpace) -> NDArray[np.int64]:
     """Number of choices of every unordered hyperparameter, 0 for numbers and ordinals; shape (d,)."""
-    return np.array([_n_choices(hp) for hp in space.values()], np.int64)
-
-
-def _n_choices(hyperparameter: Any) -> int:
-    if isinstance(hyperparameter, CategoricalHyperparameter):
-        return len(hyperparameter.choices)
-    return 1 if isinstance(hyperparameter, Constant) else 0
-
-
-def _levels(space: ConfigurationSpace) -> tuple[NDArray[np.int64], NDArray[np.float64]]:  # both (d,)
-    """How ConfigSpace holds each entry: its number of levels (0 for numbers) and the index of the first level.
-
-    Like `cardinalities`, with ordinals counted too. Indices count from 0, but the only level of a constant is 1.
-    """
-    ordinals = [len(hp.sequence) if isinstance(hp, OrdinalHyperparameter) else 0 for hp in space.values()]
-    first = np.array([isinstance(hp, Constant) for hp in space.values()], np.float64)
-    return np.maximum(cardinalities(space), ordinals), first
+    return cube(space).cardinalities
 
 
 def sample(space: ConfigurationSpace, rng: np.random.Generator) -> Configuration:
-    """Draw one legal configuration from the space's own distributions, with randomness only from `rng`."""
-    space.seed(int(rng.integers(2**31)))  # ConfigSpace keeps a generator of its own: it is set before every use
-    return space.sample_configuration()
+    """Draw one legal configuration from the space's own distributions, with randomness only from `rng`.
+
+    Where nothing is conditional or forbidden, n draws are the n rows of ``cube(space).fair(rng.random((n, d)))``.
+    """
+    if not cube(space).uniform:
+        space.seed(int(rng.integers(2**31)))  # ConfigSpace keeps a generator of its own: it is set before every use
+        return space.sample_configuration()
+    while True:
+        try:
+            return decode(cube(space).fair(rng.random((1, len(space)))), space)[0]
+        except ForbiddenValueError:
+            continue
 
 
 def encode(configurations: Sequence[Configuration], space: ConfigurationSpace) -> NDArray[np.float64]:  # (n, d)
     """Place configurations in the unit cube, NaN where a hyperparameter is inactive."""
     vectors = np.array([c.get_array() for c in configurations], np.float64).reshape(len(configurations), len(space))
-    levels, first = _levels(space)
-    discrete = levels > 0
-    vectors[:, discrete] = (vectors[:, discrete] - first[discrete] + 0.5) / levels[discrete]
-    return vectors
+    return cube(space).points(vectors)
 
 
 def encode_columns(columns: Mapping[str, Column], space: ConfigurationSpace) -> NDArray[np.float64]:  # (n, d)
     """Place configurations that are held in columns in the unit cube, as `encode` does, without making them objects."""
-    vectors = np.column_stack([_vector(columns[name], space[name]) for name in space])
-    levels, first = _levels(space)
-    discrete = levels > 0
-    vectors[:, discrete] = (vectors[:, discrete] - first[discrete] + 0.5) / levels[discrete]
-    return vectors
+    return cube(space).points(np.column_stack([_vector(columns[name], space[name]) for name in space]))
 
 
 def _vector(column: Column, hyperparameter: Hyperparameter) -> NDArray[np.float64]:  # (n,)
@@ -151,16 +130,13 @@ def decode(points: NDArray[np.float64], space: ConfigurationSpace) -> list[Confi
     points = np.array(points, np.float64).reshape(-1, len(space))
     if np.any((points < 0) | (points > 1)):
         raise ValueError("every point to decode must lie in [0, 1]^d, with NaN where a hyperparameter is inactive")
-    levels, first = _levels(space)
-    discrete = levels > 0
-    indices = np.floor(points[:, discrete] * levels[discrete])
-    points[:, discrete] = np.minimum(indices, levels[discrete] - 1) + first[discrete]
-    return [_legal(row, space) for row in points]
+    vectors = cube(space).vectors(points)
+    if cube(space).simple and not np.isnan(vectors).any():
+        return [Configuration(space, vector=vector) for vector in vectors]
+    return [_legal(vector, space) for vector in vectors]
 
 
 def _legal(vector: NDArray[np.float64], space: ConfigurationSpace) -> Configuration:
-    if not space.conditions:
-        return Configuration(space, values={name: space[name].to_value(v) for name, v in zip(space, vector, strict=True)})
     values, vector = {}, vector.copy()
     for i, (name, hp) in enumerate(space.items()):  # parents come before their children
         if all(condition.satisfied_by_vector(vector) for condition in space.parent_conditions_of[name]):

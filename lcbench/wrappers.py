@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from ConfigSpace import ConfigurationSpace
+from ConfigSpace import Configuration, ConfigurationSpace
 
 from lcbench.metric import Metric
 from lcbench.query import Query, Result
-from lcbench.space import key, nearest, plain
+from lcbench.space import nearest
 from lcbench.tabular import TabularBenchmark
 from lcbench.task import TaskInfo
 
@@ -23,6 +23,8 @@ class NearestRecorded:
 
     benchmark: TabularBenchmark
     """What was recorded."""
+    _rows: dict[bytes, int] = field(default_factory=dict, repr=False, compare=False)
+    """Rows that were looked for, by the vector of the configuration."""
 
     @property
     def task(self) -> TaskInfo:
@@ -49,9 +51,14 @@ class NearestRecorded:
         """The smallest loss in the table."""
         return self.benchmark.best_loss
 
+    def row(self, configuration: Configuration) -> int:
+        """Row of the nearest recorded configuration; an equal one is at distance 0."""
+        name = configuration.get_array().tobytes()
+        row = self._rows.get(name)
+        if row is None:
+            row = self._rows[name] = nearest(configuration, self.benchmark.encoded, self.space)[0]
+        return row
+
     def evaluate(self, query: Query) -> Result:
-        """Answer with the curve of the nearest recorded configuration; an equal one is at distance 0."""
-        row = self.benchmark.keys.get(key(query.configuration))
-        if row is None:  # plain values, because a vector that was read back from a record can differ in its last bit
-            row, _ = nearest(plain(query.configuration), self.benchmark.encoded, self.space)
-        return self.benchmark.answer(query, row)
+        """Answer with the curve of the nearest recorded configuration."""
+        return self.benchmark.answer(query, self.row(query.configuration))
