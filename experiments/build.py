@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from experiments.executors import Executor
+from experiments.simulated import Simulated, Timed
 from lcbench.benchmark import CurveBenchmark
 from lcbench.errors import UserError
 from lcbench.metric import Metric, metric_named
@@ -112,3 +113,18 @@ def build_metric(config: DictConfig, task: TaskInfo) -> Metric:
 def build_executor(config: DictConfig, benchmark: CurveBenchmark) -> Executor:
     """Where the queries are evaluated."""
     return _build(config.executor, "executor", benchmark)
+
+
+def build_simulated(config: DictConfig, recorded: Recorded, limit: float | None, optimizer: Timed | None = None) -> Simulated:
+    """The workers of a simulated run, with their clock.
+
+    Raises:
+        UserError: if the executor is one that trains.
+    """
+    if config.executor.get("_target_") != f"{Simulated.__module__}.{Simulated.__name__}":
+        raise UserError(
+            f"`executor` is {config.executor.get('_target_')}, but recorded curves are not trained: leave it out; executor.workers=4 "
+            "simulates four workers"
+        )
+    overhead = (lambda: optimizer.seconds) if optimizer else None
+    return _build(config.executor, "executor", recorded.benchmark, limit=limit, continues=recorded.continues, overhead=overhead)

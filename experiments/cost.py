@@ -1,13 +1,13 @@
 """What an answer costs, in epochs and in seconds, when a trial continues from where it stood and when it starts again.
 
-Two clocks, one protocol: the wall clock goes by itself, the simulated clock goes on by what every answer is charged.
+Two clocks, one protocol: the wall clock goes by itself, the simulated clock (simulated.py) by what every answer is charged.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -73,43 +73,6 @@ class WallClock:
     def charge(self, result: Result) -> Result:
         """Nothing to take: time passes by itself, and whoever trained has measured it."""
         return result
-
-
-@dataclass
-class SimulatedClock:
-    """Seconds as they were recorded, of one worker that evaluates one query after the other."""
-
-    limit: float | None
-    """Seconds that the run may take, None for no limit."""
-    continues: bool
-    """True if a trial continues from its last epoch, so that only the new epochs take time."""
-    elapsed: float = 0.0
-    """Seconds of the run so far."""
-    _reached: dict[int, int] = field(default_factory=dict)
-
-    @property
-    def over(self) -> bool:
-        """True once the run's time has ended."""
-        return self.limit is not None and self.elapsed >= self.limit
-
-    def cost(self, result: Result) -> float:
-        """Seconds that `result` takes: seconds(e) - seconds(e_prev) where its trial continues, else all of seconds(e)."""
-        reached = self._reached.get(result.query.trial) if self.continues else None
-        if reached is None:
-            return result.seconds
-        return result.seconds - float(result.curve.prefix(reached).seconds[-1])
-
-    def admits(self, result: Result) -> bool:
-        """False for a result that would be there only after the run has ended."""
-        return self.limit is None or self.elapsed + self.cost(result) <= self.limit
-
-    def charge(self, result: Result) -> Result:
-        """Let the seconds of `result` pass."""
-        charged = replace(result, seconds=self.cost(result))
-        self.elapsed += charged.seconds
-        if len(result.curve):
-            self._reached[result.query.trial] = max(result.curve.last_epoch, self._reached.get(result.query.trial, 0))
-        return charged
 
 
 @dataclass

@@ -111,9 +111,9 @@ class Loop:
 
     def _tell(self, result: Result) -> Result:
         """Tell a result with the very query that was asked: one that was read back may differ in the last bit of its vector."""
-        query = next(query for query in self._open if _name(query) == _name(result.query))
-        self._open.remove(query)
-        result = self.clock.charge(replace(result, query=query))
+        i = next(i for i, query in enumerate(self._open) if _name(query) == _name(result.query))
+        query = self._open.pop(i)
+        result = self.clock.charge(result if result.query is query else replace(result, query=query))
         self.account.spent.add(result)
         self.optimizer.tell(result)
         self.results.append(result)
@@ -132,13 +132,16 @@ class Loop:
                 continue
             query = self.optimizer.ask()
             if (_name(query), key(query.configuration)) != (_name(event.query), key(event.query.configuration)):
-                was, now = event.query, query
-                raise UserError(
-                    f"the record of this run asks for trial {was.trial} at epoch {was.epoch}, but the optimizer now asks for trial "
-                    f"{now.trial} at epoch {now.epoch}: it was made by another version of the code; start again with another `seed` "
-                    "or `runs`, nothing recorded was changed"
-                )
+                raise asked_another(_name(event.query), _name(query))
             self._admit(query)
+
+
+def asked_another(was: tuple[int, int], now: tuple[int, int]) -> UserError:
+    """What to say where the record holds another event than what happens now; both are (trial, epoch)."""
+    return UserError(
+        f"the record of this run asks for trial {was[0]} at epoch {was[1]}, but the optimizer now asks for trial {now[0]} at epoch "
+        f"{now[1]}: it was made by another version of the code; start again with another `seed` or `runs`, nothing recorded was changed"
+    )
 
 
 def _name(query: Query) -> tuple[int, int]:

@@ -128,6 +128,17 @@ class RunDirectory:
         written = [path.stat().st_mtime for path in (self.path / "events.journal", *journals(self.path)) if path.exists()]
         return recorded + (max(written) - written[0] if written else 0.0)  # epochs may have been recorded after the last event
 
+    def cut(self, n_events: int) -> None:
+        """Keep only the first events of the record: what comes after them is going to be another under a larger budget."""
+        if n_events == len(self.events):
+            return
+        self.events = self.events[:n_events]
+        with replacing(self.path / "events.journal") as temporary:
+            shorter = Journal(temporary)
+            for event in self.events:
+                shorter.append(event)
+            shorter.close()
+
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Write the outcome and then, last, the mark that the run is finished."""
         _write(self.path / "summary.json", json.dumps(summary, indent=2, allow_nan=True) + "\n")
@@ -151,10 +162,14 @@ class RunDirectory:
                 if evaluate is None:
                     yield Told(_result(event, query, curves.get((query.trial, event["horizon"]), LearningCurve.empty())))
                 else:
-                    yield Told(self._same(event, evaluate(query)))
+                    yield Told(self.check_answer(event, evaluate(query)))
 
-    def _same(self, event: Mapping[str, Any], result: Result) -> Result:
-        """The answer of a look-up, if it is still the recorded one."""
+    def check_answer(self, event: Mapping[str, Any], result: Result) -> Result:
+        """The answer of a look-up, if it is still that of the recorded `event`.
+
+        Raises:
+            UserError: if it is not.
+        """
         now: dict[str, Any] = {"status": str(result.status), "loss": result.loss, **_last_entry(result.curve)}
         if any(event.get(name) != now.get(name) for name in ("status", "loss", "last_epoch", "curve_seconds")):
             raise UserError(

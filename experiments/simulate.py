@@ -11,7 +11,7 @@ from rich.console import Console
 
 from experiments import build
 from experiments.config import Budget, check_seed
-from experiments.cost import Account, SimulatedClock
+from experiments.cost import Account
 from experiments.display import display
 from experiments.incumbent import check_policy
 from experiments.loop import Loop, Told
@@ -20,6 +20,8 @@ from experiments.progress import Progress
 from experiments.recorded import Recorded
 from experiments.records import EventLog, RunDirectory, identity, run_path
 from experiments.report import print_simulation, summarise_simulation
+from experiments.retrace import Retrace, before_the_end
+from experiments.simulated import Simulated, Timed
 from lcbench.errors import UserError
 from lcbench.header import provenance_now
 from lcbench.metric import metric_named
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 
 FULL_TRAININGS = 20
 """Length of a run when no budget is given, in trainings to the last rung."""
-NOT_SIMULATED = ("executor", "trial")
+NOT_SIMULATED = ("trial",)
 """Groups that say how trainings are run; nothing is trained here, so they do not say which run it is."""
 
 
@@ -76,10 +78,19 @@ class Simulation:
         """A fresh account."""
         return Account(self.budget, self.recorded.continues)
 
+    def workers(self, optimizer: Timed | None = None) -> Simulated:
+        """Fresh workers with their clock; the time of `optimizer` counts if the configuration says so.
+
+        Raises:
+            UserError: if the executor is one that trains, or has no worker.
+        """
+        return build.build_simulated(self.config, self.recorded, self.budget.seconds, optimizer)
+
     @property
     def identity(self) -> dict[str, Any]:
         """What makes it this run: the table by its name, whichever YAML named it, and nothing about trainings."""
         which = identity(self.config, self.budget) | {"task": {"name": self.names["task"]}, "space": {"name": self.names["space"]}}
+        which["executor"] = {name: self.config.executor[name] for name in ("workers", "counts_overhead")}
         return {name: value for name, value in which.items() if name not in NOT_SIMULATED}
 
     @property
@@ -148,10 +159,7 @@ def check(run: Simulation) -> None:
         UserError: if it cannot.
     """
     check_seed(run.config.seed)
-    executor = build.build_executor(run.config, run.recorded.benchmark)
-    executor.close()
-    if executor.slots > 1:
-        raise UserError(f"`executor` has {executor.slots} workers, but a simulated clock is that of one: leave it out, or executor=serial")
+    run.workers().close()
     query, budget, name = run.optimizer().ask(), run.budget, run.names["optimizer"]
     if budget.epochs is not None and query.epoch > budget.epochs:
         raise UserError(f"`budget.epochs` is {budget.epochs}, but the first training of {name} takes {query.epoch}: give at least these")
@@ -173,25 +181,25 @@ def _fitting(ladder: Ladder, recorded: Recorded) -> Ladder:
 
 
 def _run(run: Simulation, directory: RunDirectory, console: Console) -> Progress:
-    """Search until the budget ends, after replaying what is recorded; every answer of the record is looked up again."""
+    """Search until the budget ends; what is recorded is looked up again and compared."""
     benchmark, account = run.recorded.benchmark, run.account()
-    clock = SimulatedClock(run.budget.seconds, run.recorded.continues)
-    history = list(directory.history(benchmark.space, benchmark.evaluate))
+    optimizer = Timed(run.optimizer())
+    workers = run.workers(optimizer)
+    if run.config.executor.counts_overhead:
+        directory.cut(0)  # measured seconds do not repeat, so neither does what came of them
+    elif run.config.extend:
+        directory.cut(before_the_end(directory.events))
     planned, policy = run.budget.epochs, run.config.incumbent
-    progress = Progress(clock, run.ladder, benchmark.metric, policy, directory.path, continues=run.recorded.continues, planned=planned)
-    progress.replay(history)
-    executor = build.build_executor(run.config, benchmark)
-    log = EventLog(directory.path, clock, account.spent, len(directory.events))
+    progress = Progress(workers, run.ladder, benchmark.metric, policy, directory.path, continues=run.recorded.continues, planned=planned)
+    log = EventLog(directory.path, workers, account.spent, len(directory.events))
     with display(progress, run.title, console) as shown:
-        loop = Loop(run.optimizer(), executor, account, clock, (log, progress, shown), in_order=True)
-        loop.replay(history)
+        loop = Loop(optimizer, workers, account, workers, (Retrace(directory, log), progress, shown), in_order=False)
         log.note("session", **run.recorded.about, **provenance_now(licence="not stated"))
         try:
             loop.run()
         finally:
             log.note("end")
             log.close()
-            executor.close()
     return progress
 
 

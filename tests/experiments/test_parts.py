@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from experiments.config import Budget, BudgetConfig
-from experiments.cost import Account, SimulatedClock, Spent, WallClock, process_age
+from experiments.cost import Account, Spent, WallClock, process_age
 from experiments.display import LiveDisplay, PlainDisplay, clock_text, sparkline
 from experiments.incumbent import check_policy, incumbent
 from experiments.plan import plan, plan_table
@@ -170,28 +170,6 @@ def _timed(trial, epoch, *, last=None):
     if last < epoch:
         return Result.failure(query, Status.CRASHED, "x", curve=curve, seconds=float(curve.seconds[-1]))
     return Result(query, curve, 0.5, float(curve.seconds[-1]))
-
-
-def test_a_continued_trial_is_charged_its_new_epochs_only():
-    clock = SimulatedClock(None, continues=True)
-    assert [clock.charge(_timed(0, epoch)).seconds for epoch in (6, 12)] == [20, 18]
-    assert clock.charge(_timed(1, 6)).seconds == 20
-    assert clock.elapsed == 58
-
-
-def test_a_repeated_trial_is_charged_all_its_epochs():
-    clock = SimulatedClock(None, continues=False)
-    assert [clock.charge(_timed(0, epoch)).seconds for epoch in (6, 12)] == [20, 38]
-
-
-def test_a_result_after_the_end_does_not_count():
-    clock = SimulatedClock(30.0, continues=True)
-    clock.charge(_timed(0, 6))
-    assert not clock.admits(_timed(1, 6))
-    assert clock.admits(_timed(0, 9))
-    assert not clock.over
-    clock.elapsed = 30.0
-    assert clock.over
 
 
 def test_both_axes_of_epochs_are_counted_as_far_as_a_training_came():

@@ -228,6 +228,38 @@ def test_cut_anywhere_and_resumed_equals_uninterrupted(simulated, tmp_path, name
         assert told(directory) == tells
 
 
+@pytest.mark.parametrize("name", ["hyperband", "bohb"])
+@pytest.mark.parametrize("budget", ["budget.seconds=300", "budget.epochs=700"])
+def test_workers_resume_and_extend_as_uninterrupted(simulated, tmp_path, name, budget):
+    options = (f"optimizer={name}", "executor.workers=4")
+    limit, larger = budget, f"{budget.split('=')[0]}={2 * int(budget.split('=')[1])}"
+    _, directory, _ = simulated(*options, limit)
+    record = (directory / "events.journal").read_bytes()
+    (directory / "DONE").unlink()
+    (directory / "events.journal").write_bytes(record[: len(record) // 2])
+    simulated(*options, limit)
+    assert told(directory) == [{k: v for k, v in e.items() if k != "n"} for e in _events_of(record, tmp_path)]
+    extended, _, _ = simulated(*options, larger, "extend=true")
+    direct, other, _ = simulated(*options, larger, runs=tmp_path / "direct")
+    assert same(extended) == same(direct)
+    assert told(directory) == told(other)
+
+
+def _events_of(record, folder):
+    (folder / "events.journal").write_bytes(record)
+    return events(folder)
+
+
+def test_counted_overhead_is_on_the_clock_and_makes_another_run(simulated, tmp_path):
+    uncounted, directory, _ = simulated("budget.trials=20")
+    with pytest.raises(UserError, match=r"`executor\.counts_overhead` was False and is now True"):
+        simulated("budget.trials=20", "executor.counts_overhead=true")
+    counted, other, _ = simulated("budget.trials=20", "executor.counts_overhead=true", runs=tmp_path / "counted")
+    assert counted["simulated_seconds"] > uncounted["simulated_seconds"]
+    trained = [event["seconds"] for event in events(directory)]
+    assert [event["seconds"] for event in events(other)] == trained  # one worker: only the clock is another
+
+
 def test_a_finished_run_is_reported_and_nothing_is_written(simulated):
     first, directory, _ = simulated("budget.trials=5")
     before = {path: path.read_bytes() for path in directory.iterdir()}
@@ -327,7 +359,7 @@ def test_one_of_several_spaces_is_named(simulated):
         ("benchmark.database=/no/such.h5", "there is no curve database /no/such.h5"),
         ("space.name=full", "`space` is 'full', but {database} has 'vehicle' in lcbench"),
         ("metric=r2", "`metric` is 'r2', but 'vehicle' was recorded with accuracy"),
-        ("executor=local executor.workers=3", "`executor` has 3 workers, but a simulated clock is that of one"),
+        ("executor=local", "`executor` is experiments.executors.Local, but recorded curves are not trained: leave it out"),
         ("incumbent=best", "`incumbent` is 'best', but must be one of"),
         ("seed=-1", "`seed` is -1, but must be 0 or larger"),
         ("benchmark.sed=1", "there is no key `benchmark.sed`; did you mean 'seed'?"),
