@@ -60,13 +60,33 @@ class RunConfig:
     extend: bool = False
 
 
+@dataclass
+class CompareConfig:
+    """Every key of conf/compare.yaml; the groups are checked by the signature of what they build."""
+
+    space: Any = None
+    fidelity: Any = None
+    benchmark: Any = None
+    executor: Any = None
+    name: str = "default"
+    tasks: Any = "all"
+    optimizers: Any = None
+    seeds: Any = "0..29"
+    metric: str | None = None
+    incumbent: str = "any"
+    budget: BudgetConfig = field(default_factory=BudgetConfig)
+    processes: int | None = None
+    studies: str = ""
+
+
 def register() -> None:
-    """Make the schema and the ``${root:}`` resolver known to Hydra; called by run.py before it composes."""
+    """Make the schemas and the ``${root:}`` resolver known to Hydra; called before anything is composed."""
     from hydra.core.config_store import ConfigStore
     from omegaconf import OmegaConf
 
     OmegaConf.register_new_resolver("root", lambda: str(ROOT), replace=True)
     ConfigStore.instance().store(name="run_schema", node=RunConfig)
+    ConfigStore.instance().store(name="compare_schema", node=CompareConfig)
 
 
 def check_seed(seed: int) -> int:

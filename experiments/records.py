@@ -70,7 +70,7 @@ class RunDirectory:
         """
         self.path = path
         path.mkdir(parents=True, exist_ok=True)
-        self._lock = _lock(path / ".lock")
+        self._lock = lock(path / ".lock")
         try:
             _check_config(path / "config.yaml", {k: v for k, v in config.items() if k not in NOT_IDENTITY}, extend=extend)
             self._check_curves()
@@ -271,18 +271,32 @@ class TrainingLog(EventLog):
 def run_path(runs: Path, names: Mapping[str, str], seed: int) -> Path:
     """Where a run lies: its choices in the order benchmark, task, space, optimizer, then the seed."""
     for noun, name in names.items():
-        if not name or name in (".", "..") or "/" in name or "\\" in name:
-            raise UserError(f"`{noun}.name` is {name!r}, but must be the name of a folder: not empty, no slashes, not ..")
+        check_folder(f"{noun}.name", name)
     return runs.joinpath(*(names[noun] for noun in ("benchmark", "task", "space", "optimizer")), str(seed))
 
 
-def _lock(path: Path) -> IO[str]:
+def check_folder(noun: str, name: str) -> None:
+    """Do nothing if `name` can be the name of a folder.
+
+    Raises:
+        UserError: if it cannot.
+    """
+    if not name or name in (".", "..") or "/" in name or "\\" in name:
+        raise UserError(f"`{noun}` is {name!r}, but must be the name of a folder: not empty, no slashes, not ..")
+
+
+def lock(path: Path, remedy: str = "wait for it, or choose another `seed` or `runs`") -> IO[str]:
+    """Keep other processes out of the folder of `path` until what is returned is closed.
+
+    Raises:
+        UserError: if another one works there.
+    """
     handle = path.open("w")
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         handle.close()
-        raise UserError(f"another process is working in {path.parent}: wait for it, or choose another `seed` or `runs`") from None
+        raise UserError(f"another process is working in {path.parent}: {remedy}") from None
     return handle
 
 

@@ -63,7 +63,7 @@ class Simulation:
         check_policy(config.incumbent)
         task = table_name(config)
         recorded = build.build_recorded(config, task)
-        ladder = _fitting(build.build_ladder(config), recorded)
+        ladder = fitting(build.build_ladder(config), recorded)
         space = str(recorded.benchmark.space.name)
         choices = {"benchmark": config.benchmark.name, "task": task.replace("@fold", "-fold"), "space": space}
         names = {**choices, "optimizer": config.optimizer.name}
@@ -170,7 +170,12 @@ def check(run: Simulation) -> None:
         )
 
 
-def _fitting(ladder: Ladder, recorded: Recorded) -> Ladder:
+def fitting(ladder: Ladder, recorded: Recorded) -> Ladder:
+    """Return the ladder.
+
+    Raises:
+        UserError: if it goes beyond the recorded epochs.
+    """
     benchmark = recorded.benchmark
     if ladder.max > benchmark.epochs:
         raise UserError(
