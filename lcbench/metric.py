@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Split = Literal["train", "val", "test"]
 """The three parts of a task on which a metric is measured after every epoch."""
@@ -37,10 +37,14 @@ class Metric:
 
     def loss(self, value: float) -> float:
         """Turn a value into a loss; NaN stays NaN, so that nothing diverged can look good."""
+        return float(self.losses(value))
+
+    def losses(self, values: Any) -> Any:
+        """Turn an array of values into one of losses."""
         if self.direction == "minimize":
-            return float(value)
+            return values
         upper = self.bounds[1]
-        return float(upper - value) if math.isfinite(upper) else float(-value)
+        return upper - values if math.isfinite(upper) else -values
 
     def value(self, loss: float) -> float:
         """Turn a loss back into a value: ``value(loss(x)) == x`` up to rounding."""

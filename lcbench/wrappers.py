@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
 from ConfigSpace import Configuration, ConfigurationSpace
+from numpy.typing import NDArray
 
 from lcbench.metric import Metric
 from lcbench.query import Query, Result
-from lcbench.space import nearest
+from lcbench.space import cardinalities, nearest
 from lcbench.tabular import TabularBenchmark
 from lcbench.task import TaskInfo
+
+BLOCK = 1 << 10
+"""Points whose distances are computed together: they stay in the cache of a core."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,22 @@ class NearestRecorded:
         if row is None:
             row = self._rows[name] = nearest(configuration, self.benchmark.encoded, self.space)[0]
         return row
+
+    def rows(self, points: NDArray[np.float64]) -> NDArray[np.int64]:  # (n, d) -> (n,)
+        """Rows of the recorded configurations that are nearest to points of the unit cube, all active and none of them a category.
+
+        Raises:
+            ValueError: if the space has categories or conditions.
+        """
+        recorded = self.benchmark.encoded
+        if np.isnan(recorded).any() or (cardinalities(self.space) > 0).any():
+            raise ValueError(f"the space {self.space.name!r} has categories or conditions: ask for one configuration after the other")
+        squares = (recorded**2).sum(axis=1)
+        found = np.empty(len(points), np.int64)
+        for start in range(0, len(points), BLOCK):
+            block = slice(start, start + BLOCK)
+            found[block] = np.argmin(squares - 2 * points[block] @ recorded.T, axis=1)
+        return found
 
     def evaluate(self, query: Query) -> Result:
         """Answer with the curve of the nearest recorded configuration."""
