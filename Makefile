@@ -31,6 +31,7 @@ perf: ## measure overhead, journals, the database, its import and the surrogate 
 	$(PYTHON) tests/perf/database.py
 	$(PYTHON) tests/perf/import_json.py
 	$(PYTHON) tests/perf/surrogate.py
+	$(PYTHON) tests/perf/simulation.py
 
 record: ## record the small database anew and fit its surrogates (an hour and a half on two cores; needs the OpenML tasks)
 	$(PYTHON) run.py -m task=$(RECORDED) optimizer=random seed=1 budget.trials=$(CONFIGURATIONS) runs=runs/shipped
