@@ -96,9 +96,12 @@ def nearest(configuration: Configuration | Mapping[str, Any], encoded: NDArray[n
     point = encode([configuration], space)[0]
     difference = encoded - point
     unordered = cardinalities(space) > 0
-    difference[:, unordered] = difference[:, unordered] != 0
-    difference[np.isnan(encoded) != np.isnan(point)] = 1.0
-    squares = np.nansum(difference**2, axis=1)
+    if cube(space).simple and not unordered.any():
+        squares = np.einsum("ij,ij->i", difference, difference)
+    else:
+        difference[:, unordered] = difference[:, unordered] != 0
+        difference[np.isnan(encoded) != np.isnan(point)] = 1.0
+        squares = np.nansum(difference**2, axis=1)
     row = int(np.argmin(squares))
     return row, float(np.sqrt(squares[row]))
 
