@@ -8,6 +8,7 @@ Notation:
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
 
@@ -69,6 +70,13 @@ class BOHB:
         self._observed: dict[int, tuple[Floats, Floats]] = {}  # epoch -> vectors (n, d), losses (n,)
         self._model_epoch = 0  # largest epoch with enough observations, 0 if there is none
         self._model: tuple[KDE, KDE] | None = None  # good and bad; None if it has to be fitted again
+        self._log_prior: Callable[[Floats], Floats] | None = None
+        self._beta = 0.0
+        self._n_told = 0
+
+    def weigh(self, log_prior: Callable[[Floats], Floats], beta: float) -> None:
+        """Divide the score g / l by prior^(beta / n), n results being told (πBO; prior.py)."""
+        self._log_prior, self._beta = log_prior, beta
 
     def ask(self) -> Query:
         """The next job, a promotion or a new trial."""
@@ -80,6 +88,7 @@ class BOHB:
         A failure counts as infinitely bad. A result below the epoch of the model is not modelled any more.
         """
         self._brackets.tell(result)
+        self._n_told += 1
         epoch = result.query.epoch
         if epoch < self._model_epoch:
             return
@@ -99,6 +108,8 @@ class BOHB:
         good, bad = self._model
         candidates = good.sample(self.n_candidates, self.rng, self.bandwidth_factor)
         score = _floored(bad.log_density(candidates)) - _floored(good.log_density(candidates))  # log g / l
+        if self._log_prior:
+            score -= self._beta / self._n_told * self._log_prior(candidates)
         for point in candidates[np.argsort(score, kind="stable")]:
             if not self.space.forbidden_clauses or is_legal(point, self.space):
                 return decode(point, self.space)[0], Origin.MODEL
