@@ -22,6 +22,8 @@ from lcbench.errors import UserError
 from lcbench.metric import Metric, metric_named
 from lcbench.task import TaskInfo
 from optimizers.optimizer import Optimizer
+from optimizers.portfolio import Portfolio, read_members
+from optimizers.prior import Beliefs, Prior
 from optimizers.rungs import Ladder
 
 if TYPE_CHECKING:
@@ -81,10 +83,27 @@ def build_ladder(config: DictConfig) -> Ladder:
     return _build(config.fidelity, "fidelity")
 
 
-def build_optimizer(config: DictConfig, space: ConfigurationSpace, ladder: Ladder) -> Optimizer:
-    """The optimizer, with a random generator of its own."""
-    rng = np.random.default_rng(np.random.SeedSequence(config.seed))
-    return _build(config.optimizer, "optimizer", space, ladder, rng, trial_seed=config.seed)
+def build_optimizer(
+    config: DictConfig, space: ConfigurationSpace, ladder: Ladder, say: Callable[[str], object] = lambda reason: None
+) -> Optimizer:
+    """The optimizer with a random generator of its own, behind what the user believes and the portfolio, if there are such.
+
+    `say` is told which members of the portfolio are skipped, and why.
+    """
+    seeds = np.random.SeedSequence(config.seed)
+    optimizer = _build(config.optimizer, "optimizer", space, ladder, np.random.default_rng(seeds), trial_seed=config.seed)
+    if config.get("prior"):
+        try:
+            beliefs = Beliefs(space, config.prior.beliefs)
+            optimizer = Prior(optimizer, space, beliefs, np.random.default_rng(seeds.spawn(1)[0]), beta=config.prior.beta)
+        except ValueError as error:
+            raise UserError(f"`prior` cannot be built: {error}") from None
+    if config.get("portfolio"):
+        members, skipped = read_members(Path(config.portfolio.path), space)
+        optimizer = Portfolio(optimizer, members)
+        for reason in skipped:
+            say(reason)
+    return optimizer
 
 
 def build_benchmark(config: DictConfig, task: TaskInfo, space: ConfigurationSpace, ladder: Ladder, directory: Path) -> LiveBenchmark:

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -40,6 +40,7 @@ from lcbench.errors import UserError
 from lcbench.header import provenance_now
 from lcbench.query import Query
 from lcbench.space import sample
+from optimizers.adapters.peer import PeerMissingError
 from optimizers.rungs import Ladder
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
 
 LISTS = ("tasks", "optimizers", "seeds")
 """Keys whose values are lists, written with commas."""
+GROUPS = r"(portfolio|prior)[.=]"
+"""What a setting behind a colon begins with if it is not one of the optimizer."""
 PROBES = 50
 """Configurations that are asked to know how long a full training takes."""
 
@@ -58,7 +61,7 @@ class Plan:
     settings: dict[str, Any]
     """The composed configuration."""
     optimizers: dict[str, dict[str, Any]]
-    """The node of every optimizer, by its label."""
+    """The nodes of every optimizer, its portfolio and its prior, by its label."""
     tasks: tuple[str, ...]
     seeds: tuple[int, ...]
     budget: Budget
@@ -94,7 +97,7 @@ def make(block: Block, node: dict[str, Any], settings: dict[str, Any], budget: B
     recorded, ladder = _recorded(block.task, OmegaConf.to_yaml(config))
     runs = {}
     for seed in block.seeds:
-        run: Any = OmegaConf.create({**settings, "optimizer": node, "seed": seed})
+        run: Any = OmegaConf.create({**settings, **node, "seed": seed})
         runs[seed] = run_once(run, recorded, ladder, budget)
     return runs
 
@@ -112,6 +115,7 @@ def compare(plan: Plan, console: Console) -> StudyDirectory:
     policy = settings["incumbent"]
     with StudyDirectory(Path(settings["studies"]) / settings["name"]) as study:
         start = time.monotonic()
+        plan = _without_the_absent(plan, console)
         ladder = _describe(study, plan)
         blocks = study.missing(plan.optimizers, plan.tasks, plan.seeds)
         n_runs = sum(len(block.seeds) for block in blocks)
@@ -157,6 +161,28 @@ def _describe(study: StudyDirectory, plan: Plan) -> Ladder:
     loose = {"incumbent": settings["incumbent"], "seeds": seeds, "optimizers": labels, "versions": now["versions"], "machine": now["host"]}
     study.describe(fixed, {"tasks": tasks, "settings": plan.optimizers}, loose)
     return ladder
+
+
+def _without_the_absent(plan: Plan, console: Console) -> Plan:
+    """Leave out the optimizers whose library is not installed, with the reason.
+
+    Raises:
+        UserError: if none is left, or one cannot be built.
+    """
+    from omegaconf import OmegaConf
+
+    recorded, ladder = _recorded(plan.tasks[0], OmegaConf.to_yaml(OmegaConf.create(plan.settings)))
+    present = {}
+    for label, node in plan.optimizers.items():
+        config: Any = OmegaConf.create({**plan.settings, **node, "seed": 0})
+        try:
+            build.build_optimizer(config, recorded.benchmark.space, ladder, console.print)
+            present[label] = node
+        except PeerMissingError as error:
+            console.print(f"{label} is left out: {error}", highlight=False)
+    if not present:
+        raise UserError("none of the optimizers is installed, so there is nothing to compare")
+    return replace(plan, optimizers=present)
 
 
 def _full_training(recorded: Recorded, ladder: Ladder) -> float:
@@ -214,9 +240,9 @@ def composed(words: Sequence[str]) -> Plan:
         nodes: dict[str, Any] = {}
         for label in _names(config.optimizers, "optimizers"):
             name, *settings = label.split(":")
-            overrides = [f"optimizer.{setting}" for setting in settings]
-            node = compose("run", [*shared, f"optimizer={name}", *overrides]).optimizer
-            nodes[label] = OmegaConf.to_container(node, resolve=True)
+            overrides = [setting if re.match(GROUPS, setting) else f"optimizer.{setting}" for setting in settings]
+            whole: Any = OmegaConf.to_container(compose("run", [*shared, f"optimizer={name}", *overrides]), resolve=True)
+            nodes[label] = {group: whole[group] for group in ("optimizer", "portfolio", "prior")}
     _check_parts(config)
     plain: Any = OmegaConf.to_container(config, resolve=True)
     del plain["optimizers"]

@@ -48,6 +48,8 @@ class RunConfig:
     fidelity: Any = None
     benchmark: Any = None
     executor: Any = None
+    portfolio: Any = None
+    prior: Any = None
     debug: Any = None
     seed: int = 0
     metric: str | None = None

@@ -55,9 +55,14 @@ def plan(optimizer: Optimizer, account: Account, ladder: Ladder) -> list[Planned
 
 
 def planned_epochs(optimizer: Optimizer, account: Account, ladder: Ladder) -> int | None:
-    """Epochs that a run is going to train; None if the clock decides, or the plan does not see its end."""
+    """Epochs that a run is going to train; None if the clock decides, or the plan does not see its end.
+
+    Of a method that takes long over an ask it is the whole budget, of which a run may leave a little.
+    """
     if account.budget.by_clock:
         return None
+    if getattr(optimizer, "costly", False):
+        return account.budget.epochs
     rungs = plan(optimizer, account, ladder)
     return None if _cut(rungs) else sum(rung.epochs for rung in rungs)
 

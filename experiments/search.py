@@ -87,7 +87,7 @@ def _run(
     live = build.build_benchmark(config, task.info, space, ladder, directory.path)
     _name_table(directory.path, live, live.set_up(task))
     history = list(directory.history(space))
-    planned = planned_epochs(build.build_optimizer(config, space, ladder), _account(live, budget), ladder)
+    planned = planned_epochs(build.build_optimizer(config, space, ladder, console.print), _account(live, budget), ladder)
     progress = Progress(clock, ladder, live.metric, config.incumbent, directory.path, continues=live.continue_trials, planned=planned)
     progress.replay(history)
     title = f"{names['optimizer']} on {names['task']} ({names['space']} space, seed {config.seed})"

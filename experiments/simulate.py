@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,9 +71,9 @@ class Simulation:
         budget = Budget.of(config.budget, Budget(epochs=FULL_TRAININGS * ladder.max))
         return cls(config, names, recorded, ladder, budget)
 
-    def optimizer(self) -> Optimizer:
-        """A fresh optimizer."""
-        return build.build_optimizer(self.config, self.recorded.benchmark.space, self.ladder)
+    def optimizer(self, say: Callable[[str], object] = lambda reason: None) -> Optimizer:
+        """A fresh optimizer; `say` is told which members of its portfolio are skipped."""
+        return build.build_optimizer(self.config, self.recorded.benchmark.space, self.ladder, say)
 
     def account(self) -> Account:
         """A fresh account."""
@@ -188,7 +189,7 @@ def fitting(ladder: Ladder, recorded: Recorded) -> Ladder:
 def _run(run: Simulation, directory: RunDirectory, console: Console) -> Progress:
     """Search until the budget ends; what is recorded is looked up again and compared."""
     benchmark, account = run.recorded.benchmark, run.account()
-    optimizer = Timed(run.optimizer())
+    optimizer = Timed(run.optimizer(console.print))
     workers = run.workers(optimizer)
     if run.config.executor.counts_overhead:
         directory.cut(0)  # measured seconds do not repeat, so neither does what came of them

@@ -405,3 +405,22 @@ def test_a_fold_is_part_of_the_name_of_a_table():
     with initialize_config_dir(str(CONF), version_base="1.3"):
         assert table_name(compose("run", ["task=openml", "task.id=31", "task.fold=3"])) == "openml-31@fold3"
         assert table_name(compose("run", ["task=car"])) == "car"
+
+
+def test_a_portfolio_and_a_prior_are_parts_of_a_run(simulated, tmp_path):
+    members = [plain(sample(lcbench_space(), np.random.default_rng(seed))) for seed in range(3)]
+    (tmp_path / "members.json").write_text(json.dumps([*members, {"lr": 1}]))
+    portfolio = ("portfolio=file", f"portfolio.path={tmp_path}/members.json")
+    _, directory, text = simulated("budget.trials=12", "optimizer=hyperband", *portfolio)
+    asked = [event for event in events(directory, "ask") if event["origin"] == "portfolio"]
+    assert [event["configuration"] for event in asked] == members
+    assert "member 3 of" in text
+    assert text.count("is skipped") == 1
+    with pytest.raises(UserError, match="holds a run with another configuration"):
+        simulated("budget.trials=12", "optimizer=hyperband")
+    prior = ("prior=beliefs", "prior.beliefs={momentum: {mean: 0.9, std: 0.05}}", "prior.beta=1000")
+    _, directory, _ = simulated("budget.trials=12", "optimizer=random", *prior)
+    assert {event["origin"] for event in events(directory, "ask")} >= {"prior"}
+    assert np.mean([event["configuration"]["momentum"] for event in events(directory, "ask")]) == pytest.approx(0.9, abs=0.08)
+    with pytest.raises(UserError, match="`prior` cannot be built: `beliefs` has 'momentm'"):
+        simulated("optimizer=random", "prior=beliefs", "prior.beliefs={momentm: {mean: 0.9, std: 0.05}}")
