@@ -55,7 +55,7 @@ class Cube:
         self._stretch = self._position(self._upper + half) - self._below
 
     def vectors(self, points: Floats) -> Floats:  # (n, d) -> (n, d)
-        """The nearest legal vectors, to the last bit those of the values that ConfigSpace reads from them.
+        """The nearest legal vectors: those of the values that ConfigSpace reads from them, up to the last bit of large numbers.
 
         Whole numbers are rounded, others have as many decimals as ConfigSpace keeps, a category is the cell that the point lies in.
         """
