@@ -42,7 +42,8 @@ record: ## record the small database anew and fit its surrogates (an hour and a 
 	$(PYTHON) -m lcbench export lcbench/data/lcbench_small.h5 lcbench/data/README.md
 
 docs: ## the reference of every public name, from the docstrings, in build/docs (extra: docs)
-	$(PYTHON) -m pdoc -o build/docs lcbench optimizers pipeline experiments
+	$(PYTHON) -m pdoc -o build/docs lcbench optimizers pipeline experiments analysis
 
-figures: ## (none yet)
-	@echo "no figures yet"
+figures: ## compare every optimizer on the tables that ship and draw every figure (minutes)
+	$(PYTHON) -m experiments.compare
+	$(PYTHON) -m analysis runs/studies/default

@@ -40,7 +40,7 @@ from lcbench.errors import UserError
 from lcbench.header import provenance_now
 from lcbench.query import Query
 from lcbench.space import sample
-from optimizers.adapters.peer import PeerMissingError
+from optimizers.adapters.errors import PeerMissingError
 from optimizers.rungs import Ladder
 
 if TYPE_CHECKING:

@@ -1,11 +1,15 @@
 """What single figures say, worked out by hand."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
+from hypothesis import given
+from hypothesis import strategies as st
 
-from analysis.figures import critical_difference, overhead, ranks, regret, small_multiples, speedup, wins
+from analysis.figures import critical_difference, overhead, pareto, ranks, regret, small_multiples, speedup, wins
 from analysis.options import Options
 from analysis.quality import power_statement, table, wide
 from analysis.study import Study
@@ -135,3 +139,34 @@ def test_the_quality_table_is_the_ranks_at_four_moments():
 def test_what_a_study_could_find_is_said_with_its_seeds():
     assert "With 4 seeds on 3 tasks" in power_statement(fake_study(4), OPTIONS)
     assert "With one seed" in power_statement(fake_study(1), OPTIONS)
+
+
+def by_rectangles(cost, regret):
+    """The hypervolume as the area of a union of rectangles, on a raster that holds every corner."""
+    xs, ys = np.unique([*cost, 1.0]), np.unique([*regret, 1.0])
+    area = 0.0
+    for x, wider in itertools.pairwise(xs):
+        for y, higher in itertools.pairwise(ys):
+            if any(c <= x and r <= y for c, r in zip(cost, regret, strict=True)):
+                area += (min(wider, 1) - min(x, 1)) * (min(higher, 1) - min(y, 1))
+    return area
+
+
+@given(st.lists(st.tuples(*[st.sampled_from([0.0, 0.1, 0.3, 0.5, 0.9, 1.0, 1.7])] * 2, st.integers(1, 5)), min_size=1, max_size=8))
+def test_the_hypervolume_is_the_area_of_a_union_of_rectangles(results):
+    cost, regret, spent = map(np.array, zip(*results, strict=True))
+    volumes = pareto.hypervolumes(cost, regret, spent, np.array([0.5, 2.0, 5.0]))
+    for moment, volume in zip([0.5, 2.0, 5.0], volumes, strict=True):
+        there = spent <= moment
+        assert volume == pytest.approx(by_rectangles(cost[there], regret[there]))
+
+
+def test_a_front_is_the_smallest_regret_for_its_cost():
+    cost, regret = np.array([0.5, 0.1, 0.2, 0.05]), np.array([0.1, 0.7, 0.9, 0.01])
+    there = np.array([True, True, True, False])
+    assert pareto.front(cost, regret, there, np.array([0.01, 0.1, 0.3, 1.0])).tolist() == [1.0, 0.7, 0.7, 0.1]
+
+
+def test_the_hypervolume_of_a_study_without_results_is_refused():
+    with pytest.raises(UserError, match="no results of asha on car"):
+        pareto.table(fake_study(2), OPTIONS)
