@@ -101,10 +101,22 @@ class CurveProcess:
     def _kernel(self, a: Places, b: Places, theta: Floats) -> Floats:
         s_a, s_i, s_c, s_x, s_t, _ = np.exp(theta[:6])
         lengths = np.exp(theta[7:-1])[self._groups]
-        r = math.sqrt(5) * cdist(a.x / lengths, b.x / lengths)
-        k_x = (1 + r + r * r / 3) * np.exp(-r)
-        same = a.trial[:, None] == b.trial
-        return s_a * k_x + s_i * same + (s_c + s_x * k_x + s_t * same) * _decay(a.t[:, None] + b.t, theta)
+        r = cdist(a.x / lengths, b.x / lengths)  # in place from here on: this is where a run spends its time
+        r *= math.sqrt(5)
+        k_x = r * r
+        k_x *= 1 / 3
+        k_x += r
+        k_x += 1
+        k_x *= np.exp(np.negative(r, out=r), out=r)
+        k_t = _decay(a.t[:, None] + b.t, theta)
+        kernel = s_x * k_t
+        kernel += s_a
+        kernel *= k_x
+        rows, columns = np.nonzero(a.trial[:, None] == b.trial)
+        kernel[rows, columns] += s_i + s_t * k_t[rows, columns]
+        k_t *= s_c
+        kernel += k_t
+        return kernel
 
 
 def _decay(t: Floats, theta: Floats) -> Floats:
