@@ -25,6 +25,8 @@ STEPS = 20
 """Steps of L-BFGS for the marginal likelihood, from where the last fit ended."""
 GROWTH = 1.1
 """The kernel is fitted again when there are so many times more observations."""
+CENTRES = 5
+"""The search for the maximum begins near so many of the best."""
 NARROWEST = 1e-6
 """No predicted standard deviation is smaller."""
 
@@ -79,22 +81,26 @@ class GaussianProcessSearch:
         """A random draw, or the maximum of the acquisition."""
         if self._trials.n < (self.n_initial or len(self.space) + 1) or not self._seen.any_success:
             return self._trials.query(sample(self.space, self.rng), Origin.INITIAL)
-        losses = self._seen.standardised()
-        predict = self._model(self._embed(self._seen.points), losses)
-        best = float(losses.min())
+        points, targets = self._seen.points, self._targets()
+        predict, best = self._model(self._embed(points), targets), float(targets.min())
 
         def score(points: Floats) -> Floats:
             gain = log_expected_improvement(*predict(self._embed(points)), best)
             return gain + self._beta / len(self._seen) * self._log_prior(points) if self._log_prior else gain
 
         near = self.n_candidates // 2
-        found = maximise(score, self.space, self.rng, self._seen.best(5), n_random=self.n_candidates, n_near=near)
+        centres = points[np.argsort(targets, kind="stable")[:CENTRES]]
+        found = maximise(score, self.space, self.rng, centres, n_random=self.n_candidates, n_near=near)
         return self._trials.query(decode(found[0], self.space)[0], Origin.MODEL)
 
     def tell(self, result: Result) -> None:
         """Note a result; raise KeyError if it answers no open ask."""
         self._trials.close(result)
         self._seen.add(result)
+
+    def _targets(self) -> Floats:  # (n,)
+        """What the process is a model of."""
+        return self._seen.standardised()
 
     def _model(self, x: Floats, y: Floats) -> Callable[[Floats], tuple[Floats, Floats]]:
         """Mean and standard deviation at embedded points, given what was told and what is believed of the open asks."""

@@ -1,7 +1,7 @@
 """Successive halving, and the machine that runs its brackets: Hyperband and BOHB are this machine with other parts.
 
 A bracket is a list of rungs. A rung closes when all its trials have finished; then the lowest losses go on to the next.
-Two parts of the machine are given to it: which bracket comes next, and how a new configuration is proposed.
+Parts of the machine are given to it: which bracket comes next, how a new configuration is proposed, what makes a result better.
 """
 
 from __future__ import annotations
@@ -20,6 +20,15 @@ from optimizers.rungs import Bracket, Ladder, hyperband_bracket
 
 Proposal = tuple[Configuration, Origin]
 """A new configuration, and where it comes from."""
+
+
+Ranking = Callable[[list[Result]], list[Result]]
+"""Successful results of a rung, the best first."""
+
+
+def rank_by_loss(results: list[Result]) -> list[Result]:
+    """Lowest loss first, of equals the earlier trial."""
+    return sorted((result for result in results if result.ok), key=lambda result: (result.loss, result.query.trial))
 
 
 @dataclass(eq=False)
@@ -44,7 +53,7 @@ class _Running:
         """True if this rung has a slot that nobody was asked to fill."""
         return self.n_asked < self.plan.sizes[self.rung]
 
-    def tell(self, result: Result) -> bool:
+    def tell(self, result: Result, rank: Ranking) -> bool:
         """Note a result and close the rung with its last one; True if this finishes the bracket."""
         self.finished.append(result)
         if len(self.finished) < self.plan.sizes[self.rung]:
@@ -52,8 +61,7 @@ class _Running:
         self.rung, self.n_asked = self.rung + 1, 0
         if self.rung == len(self.plan.sizes):
             return True
-        ranked = sorted((r for r in self.finished if r.ok), key=lambda r: (r.loss, r.query.trial))
-        best = [r.query for r in ranked[: self.plan.sizes[self.rung]]]
+        best = [r.query for r in rank(self.finished)[: self.plan.sizes[self.rung]]]
         self.promoted = deque(sorted(best, key=lambda query: query.trial))
         self.finished = []
         return False
@@ -67,9 +75,12 @@ class Brackets:
     (HpBandSter, core/base_iteration.py). Ties go to the earlier trial.
     """
 
-    def __init__(self, plan: Callable[[int], Bracket], propose: Callable[[], Proposal], trial_seed: int) -> None:
+    def __init__(
+        self, plan: Callable[[int], Bracket], propose: Callable[[], Proposal], trial_seed: int, rank: Ranking | None = None
+    ) -> None:
         self._plan = plan  # number of a bracket -> its rungs
         self._propose = propose
+        self._rank = rank or rank_by_loss
         self._trial_seed = trial_seed
         self._running: list[_Running] = []
         self._asked: dict[tuple[int, int], _Running] = {}  # (trial, epoch) -> the bracket that waits for it
@@ -90,7 +101,7 @@ class Brackets:
         if asked not in self._asked:
             raise KeyError(f"trial {asked[0]} was told at epoch {asked[1]}, but this ask is not open: tell every ask once")
         bracket = self._asked.pop(asked)
-        if bracket.tell(result):
+        if bracket.tell(result, self._rank):
             self._running.remove(bracket)
 
     def _start(self) -> _Running:
