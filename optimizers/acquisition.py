@@ -11,6 +11,8 @@ from scipy.special import erfcx, log_ndtr
 
 from optimizers.candidates import Floats, neighbours, uniform
 
+FAR = 1000.0
+"""Standard deviations from which a series is more exact than the difference that it stands for."""
 ROUNDS = ((0.2, 8), (0.05, 4), (0.02, 2))
 """Step and number of centres of every round of neighbours."""
 
@@ -25,10 +27,12 @@ def log_expected_improvement(mean: Floats, std: Floats, best: float) -> Floats: 
     log_phi = -0.5 * z * z - 0.5 * math.log(2 * math.pi)
     near = np.maximum(z, -1.0)
     log_near = np.log(np.exp(-0.5 * near * near) / math.sqrt(2 * math.pi) + near * np.exp(log_ndtr(near)))
-    far = np.clip(z, -1e5, -1.0)
+    far = np.clip(z, -FAR, -1.0)
     ratio = math.sqrt(math.pi / 2) * erfcx(-far / math.sqrt(2))  # Phi(z) / phi(z)
-    log_far = log_phi + np.log(np.maximum(1 + far * ratio, 0.5 / (far * far)))  # 1 - |z| r(z) tends to 1 / z²
-    return np.log(std) + np.where(z > -1, log_near, log_far)
+    log_far = log_phi + np.log1p(far * ratio)
+    beyond = np.minimum(z, -FAR)
+    log_beyond = log_phi - 2 * np.log(-beyond) + np.log1p(-3 / (beyond * beyond))  # 1 - |z| r(z) = 1 / z² - 3 / z⁴ + …
+    return np.log(std) + np.where(z > -1, log_near, np.where(z > -FAR, log_far, log_beyond))
 
 
 def maximise(

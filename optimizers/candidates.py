@@ -13,7 +13,7 @@ from ConfigSpace.exceptions import ForbiddenValueError
 from numpy.typing import NDArray
 
 from lcbench.cube import cube
-from lcbench.space import decode, encode
+from lcbench.space import decode, encode, sample
 
 Floats = NDArray[np.float64]
 
@@ -34,13 +34,14 @@ def legal(points: Floats, space: ConfigurationSpace) -> Floats:  # (m, d) -> (at
     for point in points:
         with suppress(ForbiddenValueError):
             found += decode(point, space)
-    return encode(found, space)
+    return encode(found, space).reshape(-1, len(space))
 
 
 def uniform(n: int, space: ConfigurationSpace, rng: np.random.Generator) -> Floats:  # (at most n, d)
-    """Uniform draws."""
+    """Uniform draws; at least one, however little of the space is legal."""
     n = n if cube(space).simple else -(-n // FEW)
-    return legal(cube(space).fair(rng.random((n, len(space)))), space)
+    points = legal(cube(space).fair(rng.random((n, len(space)))), space)
+    return points if len(points) else encode([sample(space, rng)], space)
 
 
 def neighbours(n: int, centres: Floats, step: float, space: ConfigurationSpace, rng: np.random.Generator) -> Floats:  # (at most n, d)

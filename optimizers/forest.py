@@ -92,7 +92,7 @@ class RandomForestSearch:
         near = self.n_candidates // 2
         found = maximise(score, self.space, self.rng, self._seen.best(10), n_random=self.n_candidates, n_near=near)
         waiting = [query.configuration for query in self._trials.open.values()]
-        for point in found[: len(waiting) + 1]:
+        for point in found:
             configuration = decode(point, self.space)[0]
             if configuration not in waiting:
                 break

@@ -48,7 +48,7 @@ class Observations:
         low, high = np.quantile(finite, [0.25, 0.75])
         fence = min(float(finite.max()), high + 1.5 * (high - low)) if high > low else float(finite.max())
         clipped = np.minimum(losses, fence)
-        return (clipped - clipped.mean()) / (clipped.std() or 1.0)
+        return (clipped - clipped.mean()) / clipped.std() if np.ptp(clipped) else np.zeros(len(clipped))
 
     def best(self, k: int) -> Floats:  # (at most k, d)
         """The points of the lowest losses, of equals the earlier."""

@@ -84,8 +84,9 @@ class TPE:
 
     def _propose(self) -> tuple[Configuration, Origin]:
         points, n = self._seen.points, len(self._seen)
-        n_good = min(math.ceil(self.gamma * n), MOST_GOOD)
-        order = np.argsort(self._seen.losses, kind="stable")
+        losses = self._seen.losses
+        n_good = min(math.ceil(self.gamma * n), MOST_GOOD, int(np.isfinite(losses).sum()))  # a failure is never good
+        order = np.argsort(losses, kind="stable")
         good = self._density(points[order[:n_good]])
         bad = self._density(np.vstack([points[order[n_good:]], pending(self._trials.open, self.space)]))
         drawn = good.sample(self.n_candidates, self.rng)
