@@ -23,7 +23,7 @@ class RegularizedEvolution:
     """Aging evolution (Real et al., AAAI 2019, Alg. 1), every trial trained in full.
 
     The population is the last `population` results, so that even the best dies of age and a lucky result is not trusted for ever. The
-    paper's 100 members are more than most budgets hold; here 20 are drawn at random and the 21st is the first child. An ask takes
+    paper's 100 members are more than most budgets hold; here 10 are drawn at random and the 11th is the first child. An ask takes
     O(sample + d).
 
     Raises:
@@ -37,9 +37,9 @@ class RegularizedEvolution:
     rng: np.random.Generator
     """The only source of randomness."""
     _: KW_ONLY
-    population: int = 20
+    population: int = 10
     """Members; P in the paper."""
-    sample: int = 5
+    sample: int = 4
     """Members of which the best has a child; S in the paper."""
     step: float = 0.2
     """Standard deviation of the mutation of a number, as a share of its range."""

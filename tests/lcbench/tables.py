@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from curve_strategies import TASK
 
 from lcbench.curve import LearningCurve
 from lcbench.query import Query
@@ -11,6 +10,7 @@ from lcbench.space import key, lcbench_space, plain, sample
 from lcbench.table import CurveTable
 from lcbench.training import Training
 from tests.fakes import FakeBenchmark
+from tests.lcbench.curve_strategies import TASK
 
 SPACE = lcbench_space()
 

@@ -10,7 +10,6 @@ import zipfile
 import h5py
 import numpy as np
 import pytest
-from tables import fake_table, fake_training
 
 from lcbench import commands
 from lcbench.__main__ import main
@@ -20,6 +19,7 @@ from lcbench.database import Database
 from lcbench.download import Published
 from lcbench.store import FittedModel, read_curves, write_curves
 from lcbench.tabular import TabularBenchmark
+from tests.lcbench.tables import fake_table, fake_training
 
 
 @pytest.fixture(autouse=True)

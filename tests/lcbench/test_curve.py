@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from curve_strategies import curves
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lcbench.curve import LearningCurve
+from tests.lcbench.curve_strategies import curves
 
 
 def curve(epochs=(0, 1, 2), seconds=(0.0, 1.0, 2.0), **values):

@@ -5,7 +5,6 @@ import subprocess
 import sys
 
 import pytest
-from curve_strategies import SPACES, TASK
 
 from lcbench.__main__ import main
 from lcbench.journal import Journal
@@ -14,6 +13,7 @@ from lcbench.rundir import pack, read_run, write_header
 from lcbench.space import plain
 from lcbench.store import write_curves
 from lcbench.table import CurveTable
+from tests.lcbench.curve_strategies import SPACES, TASK
 
 
 @pytest.fixture

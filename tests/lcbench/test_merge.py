@@ -4,12 +4,12 @@ import dataclasses
 
 import numpy as np
 import pytest
-from tables import SPACE, fake_table, fake_training
 
 from lcbench.curve import LearningCurve
 from lcbench.errors import UserError
 from lcbench.merge import choose_metrics, merge
 from lcbench.table import CurveTable
+from tests.lcbench.tables import SPACE, fake_table, fake_training
 
 
 def _without_origin(table):

@@ -12,7 +12,6 @@ import time
 
 import numpy as np
 import pytest
-from curve_strategies import SPACES, TASK
 
 from lcbench.errors import UserError
 from lcbench.header import provenance_now
@@ -22,6 +21,7 @@ from lcbench.recording import end_record, epoch_record, training_record
 from lcbench.rundir import pack, read_header, read_run, repair, verify, write_header
 from lcbench.space import plain
 from lcbench.store import read_curves
+from tests.lcbench.curve_strategies import SPACES, TASK
 
 
 def begin(trial):

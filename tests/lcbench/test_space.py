@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from ConfigSpace import Configuration, ConfigurationSpace
 from ConfigSpace.exceptions import ForbiddenValueError
-from curve_strategies import SPACES, configurations, mixed_space
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lcbench.space import cardinalities, decode, encode, is_legal, key, lcbench_space, plain, sample
+from tests.lcbench.curve_strategies import SPACES, configurations, mixed_space
 
 # LCBench's README and generator: name -> type, range, log scale, default of the ConfigSpace dump
 GOLDEN = {

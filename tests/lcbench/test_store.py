@@ -7,7 +7,6 @@ import zlib
 import h5py
 import numpy as np
 import pytest
-from curve_strategies import SPACES, TASK, tables
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +19,7 @@ from lcbench.space import key, plain
 from lcbench.store import group_name, read_curves, write_curves
 from lcbench.table import CurveTable
 from lcbench.training import Training
+from tests.lcbench.curve_strategies import SPACES, TASK, tables
 
 
 def training(trial=0, space="lcbench", **changes):

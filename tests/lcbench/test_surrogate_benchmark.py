@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tables import SPACE, fake_table
 
 from lcbench.__main__ import main
 from lcbench.benchmark import CurveBenchmark
@@ -21,6 +20,7 @@ from lcbench.space import sample
 from lcbench.store import write_curves
 from lcbench.surrogate_benchmark import SurrogateBenchmark
 from lcbench.tabular import TabularBenchmark
+from tests.lcbench.tables import SPACE, fake_table
 
 COLUMNS = "val_accuracy,val_cross_entropy,seconds"
 

@@ -5,7 +5,6 @@ import dataclasses
 import numpy as np
 import pytest
 from ConfigSpace import Configuration
-from tables import SPACE, fake_table, fake_training
 
 from lcbench.benchmark import CurveBenchmark
 from lcbench.curve import LearningCurve
@@ -17,6 +16,7 @@ from lcbench.space import encode, key, sample
 from lcbench.store import write_curves
 from lcbench.tabular import TabularBenchmark, UnknownConfigurationError
 from lcbench.wrappers import NearestRecorded
+from tests.lcbench.tables import SPACE, fake_table, fake_training
 
 
 @pytest.fixture(scope="module")

@@ -72,11 +72,11 @@ def test_a_child_differs_from_a_living_member_in_one_mutation(space):
     benchmark, told = FakeBenchmark(space), []
     for n in range(120):
         query = optimizer.ask()
-        if n < 20:
+        if n < 10:
             assert query.origin is Origin.INITIAL
         elif query.origin is Origin.MODEL and space.name == "lcbench":
             child = encode([query.configuration], space)[0]
-            living = encode([result.query.configuration for result in told[-20:]], space)
+            living = encode([result.query.configuration for result in told[-10:]], space)
             assert ((np.abs(living - child) > 1e-9).sum(axis=1) == 1).any()
         told.append(benchmark.evaluate(query))
         optimizer.tell(told[-1])
@@ -92,7 +92,7 @@ def test_the_best_dies_of_age():
     ("method", "settings", "sentence"),
     [
         (GridSearch, {"points_per_number": 0}, "`points_per_number` is 0, but must be at least 1"),
-        (RegularizedEvolution, {"sample": 30}, "`sample` is 30, but must lie in 1..20"),
+        (RegularizedEvolution, {"sample": 30}, "`sample` is 30, but must lie in 1..10"),
         (RegularizedEvolution, {"step": 0.0}, "`step` is 0.0, but must be above 0"),
     ],
 )

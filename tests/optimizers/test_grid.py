@@ -36,10 +36,10 @@ def test_points_that_round_to_one_whole_number_are_one():
 
 @pytest.mark.parametrize("seed", range(3))
 def test_inactive_hyperparameters_make_no_repeats_whatever_the_grid(seed):
-    """100 asks at one point per number: the first grid has 38 members, the next ones are finer and share some of them."""
+    """100 asks at one point per number: the first grid has 8 + 8 + 3 + 3 members, the next are finer."""
     visited = visits(mixed_space(), 100, seed, points_per_number=1)
     assert len({key(configuration) for configuration in visited}) == 100
-    assert len({configuration["num_layers"] for configuration in visited[:30]}) == 1
+    assert len({configuration["num_layers"] for configuration in visited[:22]}) == 1
     assert len({configuration["num_layers"] for configuration in visited}) > 1
 
 

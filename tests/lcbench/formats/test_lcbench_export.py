@@ -5,7 +5,6 @@ import json
 import math
 
 import numpy as np
-import published
 import pytest
 from ConfigSpace import ConfigurationSpace
 
@@ -18,6 +17,7 @@ from lcbench.store import read_curves
 from lcbench.table import CurveTable
 from lcbench.task import TaskInfo
 from lcbench.training import Training
+from tests.lcbench.formats import published
 
 TASK = TaskInfo("vehicle", "classification", 167168, 0, "official hold-out, 33 % validation", 379, 187, 280, 18, 4)
 FILES = {

@@ -5,7 +5,6 @@ import math
 from pathlib import Path
 
 import numpy as np
-import published
 import pytest
 
 from lcbench.columns import encode_column
@@ -18,6 +17,7 @@ from lcbench.schema import STATUSES
 from lcbench.space import key, lcbench_space
 from lcbench.store import read_curves
 from lcbench.tabular import TabularBenchmark
+from tests.lcbench.formats import published
 
 ROOT = Path(__file__).resolve().parents[3]
 HIGGS, FASHION = ("higgs", "0"), ("Fashion-MNIST", "0")

@@ -10,13 +10,13 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-import published
 import pytest
 
 from lcbench.errors import UserError
 from lcbench.formats import lcbench_json
 from lcbench.formats.lcbench_json import import_file, import_lcbench
 from lcbench.store import read_curves
+from tests.lcbench.formats import published
 
 ROOT = Path(__file__).resolve().parents[3]
 
