@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import math
 from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from ConfigSpace import ConfigurationSpace
 from hydra.errors import InstantiationException
-from hydra.utils import instantiate
+from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig
 from rich.console import Console
 
@@ -42,6 +44,7 @@ DEFAULT_METRIC = {"classification": "accuracy", "regression": "r2"}
 def _build(node: DictConfig, noun: str, *args: object, **kwargs: object) -> Any:
     """Instantiate a node, with further arguments where it is partial; a refusal becomes a sentence that names the group."""
     settings = {name: value for name, value in node.items() if name not in OF_THE_HARNESS or noun == "task"}
+    _check_numbers(settings, noun)
     try:
         built = instantiate(settings)
         return built(*args, **kwargs) if node.get("_partial_") else built
@@ -50,6 +53,22 @@ def _build(node: DictConfig, noun: str, *args: object, **kwargs: object) -> Any:
         if isinstance(cause, UserError):
             raise cause from None
         raise UserError(f"`{noun}` cannot be built: {cause}") from error
+
+
+def _check_numbers(settings: dict[Any, Any], noun: str) -> None:
+    """Where a builder's signature says int or float, it gets no other: Hydra would hand over whatever was typed."""
+    try:
+        parameters = inspect.signature(get_object(settings["_target_"])).parameters
+    except (ImportError, KeyError, ValueError):  # said by `instantiate`, or without a signature
+        return
+    for name, value in settings.items():
+        if name not in parameters or value is None:
+            continue
+        kind = str(parameters[name].annotation).removesuffix(" | None")
+        if kind == "int" and not isinstance(value, int):
+            raise UserError(f"`{noun}.{name}` is {value!r}, but must be a whole number")
+        if kind == "float" and not (isinstance(value, int | float) and math.isfinite(value)):
+            raise UserError(f"`{noun}.{name}` is {value!r}, but must be a finite number")
 
 
 def build_verb(config: DictConfig) -> Verb:

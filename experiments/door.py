@@ -60,6 +60,8 @@ class Door:
             main()
         except (HydraException, OmegaConfBaseException) as error:
             self._fail("configuration", sentence(error))
+        except UserError as error:
+            self._fail("configuration", str(error))
         except OSError as error:  # Hydra makes the folder of a sweep
             self._fail("sweep", f"{error.filename}: {error.strerror}")
         except KeyboardInterrupt:
@@ -88,7 +90,7 @@ def sentence(error: Exception) -> str:
         r"Key '([^']+)' not in '\w+'.*?full_key: (\S+)", text
     )
     if key:
-        return f"there is no key `{key[2]}`{_nearest(key[1], _keys())}; `python run.py --cfg job` shows every key"
+        return f"there is no key `{key[2]}`{_nearest(key[1], _keys())}; `--help` shows every key"
     value = re.search(r"(Value .*? (?:could not be converted to \w+|is not a valid \w+)).*?full_key: (\S+)", text)
     if value:
         return f"`{value[2]}`: {value[1][0].lower()}{value[1][1:]}"

@@ -72,7 +72,7 @@ class RegularizedEvolution:
         origin = encode([parent], self.space)[0]
         levels = cube(self.space).levels
         free = np.flatnonzero(~np.isnan(origin) & (levels != 1))
-        for _ in range(TRIES):
+        for _ in range(TRIES if len(free) else 0):
             point, j = origin.copy(), self.rng.choice(free)
             if levels[j]:
                 others = int(origin[j] * levels[j]) + self.rng.integers(1, levels[j])  # any choice but its own

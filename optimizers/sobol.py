@@ -17,7 +17,8 @@ from optimizers.rungs import Ladder
 
 @dataclass(eq=False)
 class SobolSearch:
-    """Points of a Sobol sequence (Sobol', 1967), scrambled by the seed (Owen, J. Complexity 1998), each trained in full.
+    """Points of a Sobol sequence (Sobol', 1967), scrambled by the seed (a random linear matrix scramble and a digital
+    shift: Matousek, J. Complexity 1998), each trained in full.
 
     Whole numbers and categories get cells of equal share. A point that is forbidden is passed over. An ask takes O(d).
     """

@@ -9,6 +9,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+OPTIMIZERS = {
+    path.stem: path
+    for path in sorted((ROOT / "experiments/conf/optimizer").glob("*.yaml"))
+    if "optimizers.adapters" not in path.read_text()
+}
+"""Our own, by name; other people's come with environments of their own."""
 
 
 class Door:

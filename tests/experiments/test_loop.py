@@ -4,7 +4,6 @@ import random
 import threading
 import time
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,10 +21,9 @@ from lcbench.query import Status
 from lcbench.space import key, lcbench_space
 from optimizers.rungs import ladder
 from pipeline.sandbox import Limits, Sandbox, run_in_child
+from tests.experiments.conftest import OPTIMIZERS
 from tests.fakes import FakeBenchmark, MisbehavingBenchmark, allocate_without_end, crash, diverge, sleep_for_ever
 
-CONF = Path(__file__).resolve().parents[2] / "experiments" / "conf" / "optimizer"
-NAMES = sorted(path.stem for path in CONF.glob("*.yaml"))
 LADDER = ladder(50, 6, 2)
 
 
@@ -52,7 +50,7 @@ class Jittery(FakeBenchmark):
 
 
 def _optimizer(name, seed=0):
-    node = {k: v for k, v in OmegaConf.load(CONF / f"{name}.yaml").items() if k != "name"}
+    node = {k: v for k, v in OmegaConf.load(OPTIMIZERS[name]).items() if k != "name"}
     return instantiate(node)(lcbench_space(), LADDER, np.random.default_rng(seed))
 
 
@@ -69,7 +67,7 @@ def _outcome(results):
     return [(r.query.trial, r.query.epoch, key(r.query.configuration), r.loss, r.status) for r in results]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_budget_of_trials_starts_exactly_so_many(name):
     results, _ = _run(name, Budget(trials=20))
     assert {result.query.trial for result in results} == set(range(20))
@@ -80,7 +78,7 @@ def test_promotions_of_the_last_trials_still_run():
     assert [result.query.epoch for result in results] == [6] * 8 + [12] * 4 + [25] * 2 + [50]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize("continues", [True, False])
 def test_a_budget_of_epochs_is_never_exceeded_and_nearly_used(name, continues):
     results, _ = _run(name, Budget(epochs=500), continues=continues)
@@ -98,7 +96,7 @@ def test_a_budget_of_seconds_ends_the_run_in_time():
     assert len(results) > 20
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize("workers", [2, 3])
 def test_without_a_clock_the_run_does_not_depend_on_who_ends_first(name, workers):
     budget = Budget(trials=14)
@@ -107,7 +105,7 @@ def test_without_a_clock_the_run_does_not_depend_on_who_ends_first(name, workers
     assert _outcome(first) == _outcome(second)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize("budget", [Budget(trials=14), Budget(epochs=300)], ids=["trials", "epochs"])
 @pytest.mark.parametrize("workers", [1, 2])
 @settings(max_examples=6, deadline=None)

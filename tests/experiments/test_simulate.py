@@ -26,11 +26,10 @@ from lcbench.surrogate_benchmark import SurrogateBenchmark
 from lcbench.table import CurveTable
 from lcbench.tabular import TabularBenchmark
 from lcbench.training import Training
-from tests.experiments.conftest import ROOT
+from tests.experiments.conftest import OPTIMIZERS, ROOT
 from tests.fakes import FAKE_TASK, FakeBenchmark
 
 N = 60
-OPTIMIZERS = sorted(path.stem for path in (CONF / "optimizer").glob("*.yaml") if "optimizers.adapters" not in path.read_text())
 
 
 def training(trial, epochs=50, *, status="success", length=None, drop="none", shift=0.0):

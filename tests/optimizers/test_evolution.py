@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from ConfigSpace import CategoricalHyperparameter, ConfigurationSpace, UniformFloatHyperparameter
+from ConfigSpace import CategoricalHyperparameter, ConfigurationSpace, Constant, UniformFloatHyperparameter
 from scipy.stats import chisquare
 
 from lcbench.curve import LearningCurve
@@ -26,12 +26,12 @@ def answered(query, loss):
     return Result(query, LearningCurve.empty(), loss, 1.0)
 
 
-def children_of(parent, space, n, **settings):
+def children_of(parent, space, n, origin=Origin.MODEL, **settings):
     """n children of a population of one, which was put into the place of what the method had proposed."""
     optimizer = make(space, population=1, sample=1, **settings)
     optimizer.tell(answered(replace(optimizer.ask(), configuration=parent, origin=Origin.PORTFOLIO), 0.5))
     queries = [optimizer.ask() for _ in range(n)]
-    assert {query.origin for query in queries} == {Origin.MODEL}
+    assert {query.origin for query in queries} == {origin}
     return [query.configuration for query in queries]
 
 
@@ -72,6 +72,11 @@ def test_a_category_turns_into_each_other_choice_alike():
     drawn = [child["c"] for child in children_of(space.get_default_configuration(), space, 900)]
     assert set(drawn) == {"a", "b", "d"}
     assert chisquare([drawn.count(c) for c in "abd"]).pvalue > 0.01
+
+
+def test_where_nothing_can_change_a_child_is_a_draw():
+    space = ConfigurationSpace(space=[Constant("c", "only")])
+    assert [child["c"] for child in children_of(space.get_default_configuration(), space, 3, origin=Origin.RANDOM)] == ["only"] * 3
 
 
 def test_initial_trials_may_all_be_open():

@@ -1,13 +1,15 @@
 """Grid search: where its points lie, and that none is visited twice."""
 
+from collections import Counter
 from itertools import islice
 
 import numpy as np
 import pytest
-from ConfigSpace import ConfigurationSpace, UniformFloatHyperparameter, UniformIntegerHyperparameter
+from ConfigSpace import CategoricalHyperparameter, ConfigurationSpace, UniformFloatHyperparameter, UniformIntegerHyperparameter
+from scipy.stats import chisquare
 
 from lcbench.space import encode, key
-from optimizers.grid import GridSearch
+from optimizers.grid import GridSearch, Permutation
 from optimizers.rungs import ladder
 from tests.fakes import mixed_space
 
@@ -48,3 +50,31 @@ def test_a_grid_too_large_to_list_is_no_obstacle():
     points = encode(visits(space, 50), space)
     np.testing.assert_allclose(np.unique(np.round(points, 6)), np.round([1 / 6, 1 / 2, 5 / 6], 6))
     assert len(np.unique(points, axis=0)) == 50
+
+
+def test_a_space_that_is_used_up_is_begun_again():
+    space = ConfigurationSpace(space=[UniformIntegerHyperparameter("layers", 1, 3), CategoricalHyperparameter("c", ["a", "b"])])
+    visited = [key(configuration) for configuration in visits(space, 18)]
+    for start in (0, 6, 12):
+        assert len(set(visited[start : start + 6])) == 6
+
+
+def permutation(n, seed):
+    return iter(Permutation(n, np.random.default_rng(seed)).next, None)
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 7, 300])
+def test_a_permutation_holds_every_number_once(n):
+    assert sorted(permutation(n, n)) == list(range(n))
+
+
+def test_every_permutation_is_as_likely():
+    drawn = Counter(tuple(permutation(3, seed)) for seed in range(6000))
+    assert len(drawn) == 6
+    assert chisquare(list(drawn.values())).pvalue > 0.01
+
+
+def test_a_permutation_of_more_numbers_than_fit_into_64_bits():
+    drawn = list(islice(permutation(3**80, 0), 100))
+    assert len(set(drawn)) == 100
+    assert max(drawn) > 2**100
