@@ -106,7 +106,7 @@ def test_without_a_clock_the_run_does_not_depend_on_who_ends_first(name, workers
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-@pytest.mark.parametrize("budget", [Budget(trials=14), Budget(epochs=300)], ids=["trials", "epochs"])
+@pytest.mark.parametrize("budget", [Budget(trials=14), Budget(epochs=150)], ids=["trials", "epochs"])
 @pytest.mark.parametrize("workers", [1, 2])
 @settings(max_examples=6, deadline=None)
 @given(data=st.data())
