@@ -13,7 +13,7 @@ import pytest
 from hydra.core.global_hydra import GlobalHydra
 
 from lcbench.rundir import read_run
-from tests.experiments.conftest import ROOT
+from tests.experiments.conftest import OPTIMIZERS, ROOT, Door
 
 FAST = ("debug=fast", "budget.trials=2")
 
@@ -49,7 +49,7 @@ def door_here(tmp_path, monkeypatch, capfd):
     ("override", "sentence"),
     [
         ("task=adlt", "`task` is 'adlt', but must be one of .*adult.*; did you mean 'adult'?"),
-        ("optimizer=bobh", "`optimizer` is 'bobh', but must be one of asha, .*; did you mean 'bohb'?"),
+        ("optimizer=bobh", f"`optimizer` is 'bobh', but must be one of {', '.join(OPTIMIZERS)}; did you mean 'bohb'?"),
         ("seeed=3", "there is no key `seeed`; did you mean 'seed'?"),
         ("budget.second=3", "there is no key `budget.second`; did you mean 'seconds'?"),
         ("optimizer.table_=x", "there is no key `optimizer.table_`; did you mean 'table'?"),
@@ -100,27 +100,27 @@ def test_a_file_of_ones_own_runs(door, tmp_path, table):
     assert door.summaries()[0]["task"] == "people"
 
 
-def test_a_missing_target_names_the_columns(door, tmp_path, table):
-    text = _refused(door(*FAST, "task=file", f"task.path={_csv(tmp_path, table)}", "task.target=lable"))
+def test_a_missing_target_names_the_columns(door_here, tmp_path, table):
+    text = _refused(door_here(*FAST, "task=file", f"task.path={_csv(tmp_path, table)}", "task.target=lable"))
     assert "'lable'" in text
     assert "label" in text
 
 
-def test_a_target_with_one_class_is_refused(door, tmp_path, table):
+def test_a_target_with_one_class_is_refused(door_here, tmp_path, table):
     path = _csv(tmp_path, table | {"label": ["yes"] * 60})
-    assert "one class" in _refused(door(*FAST, "task=file", f"task.path={path}", "task.target=label"))
+    assert "one class" in _refused(door_here(*FAST, "task=file", f"task.path={path}", "task.target=label"))
 
 
-def test_text_in_a_numeric_column_names_it_and_its_values(door, tmp_path, table):
+def test_text_in_a_numeric_column_names_it_and_its_values(door_here, tmp_path, table):
     path = _csv(tmp_path, table)
-    text = _refused(door(*FAST, "task=file", f"task.path={path}", "task.target=label", "task.numeric=[city]"))
+    text = _refused(door_here(*FAST, "task=file", f"task.path={path}", "task.target=label", "task.numeric=[city]"))
     assert "city" in text
     assert "Bonn" in text or "Kiel" in text
 
 
-def test_a_numeric_target_with_spoilt_cells_is_refused(door, tmp_path, table):
+def test_a_numeric_target_with_spoilt_cells_is_refused(door_here, tmp_path, table):
     price = [str(round(i * 1.7, 2)) for i in range(58)] + ["?", "12,5"]
-    text = _refused(door(*FAST, "task=file", f"task.path={_csv(tmp_path, table | {'price': price})}", "task.target=price"))
+    text = _refused(door_here(*FAST, "task=file", f"task.path={_csv(tmp_path, table | {'price': price})}", "task.target=price"))
     assert "target 'price' holds numbers, but 2 of 60 cells are none" in text
     assert "task.kind=classification" in text
 
@@ -159,11 +159,19 @@ def test_an_unreadable_cache_is_one_sentence(door, tmp_path, openml_cache):
     assert broken.read_bytes() == b"<not xml"
 
 
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """The run directories of one finished run."""
+    door = Door(tmp_path_factory.mktemp("recorded") / "runs")
+    assert door(*FAST).returncode == 0
+    return door.runs
+
+
 @pytest.fixture
-def unfinished(door):
+def unfinished(door, recorded):
     """The directory of a run that was recorded and not finished."""
-    answer = door(*FAST)
-    (directory,) = answer.directories
+    shutil.copytree(recorded, door.runs)
+    (directory,) = (path.parent for path in door.runs.rglob("DONE"))
     (directory / "DONE").unlink()
     return directory
 
@@ -206,10 +214,10 @@ def test_a_table_that_has_changed_is_not_mixed_with_the_old_one(door, tmp_path, 
 
 
 @pytest.mark.parametrize(("name", "damage"), [("summary.json", "{"), ("config.yaml", ""), ("config.yaml", "a: [")])
-def test_damaged_small_files_are_one_sentence(door, name, damage):
-    (directory,) = door(*FAST).directories
-    (directory / name).write_text(damage)
-    assert str(directory / name) in _refused(door(*FAST))
+def test_damaged_small_files_are_one_sentence(door, unfinished, name, damage):
+    (unfinished / "DONE").touch()
+    (unfinished / name).write_text(damage)
+    assert str(unfinished / name) in _refused(door(*FAST))
 
 
 def test_an_extension_cannot_shrink_a_run(door):
