@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lcbench.errors import UserError
 from optimizers.adapters.errors import PeerMissingError
-from optimizers.adapters.interpreters import SERVERS, environment, interpreter, peers
+from optimizers.adapters.interpreters import SERVERS, WHOLE, environment, interpreter, peers
 
 
 def state(peer: str) -> str:
@@ -39,21 +39,40 @@ def install(peer: str, constraints: Path | None = None) -> None:
     """Make the peer's own environment, from its pinned requirements; an environment that is there is brought up to date.
 
     Raises:
-        UserError: if there is no such peer, or pip fails; then a new environment is removed again.
+        UserError: if there is no such peer, or pip fails; then an environment that was not whole before is removed again.
     """
     folder = environment(peer)
-    is_new = not folder.exists()
-    if is_new:
+    was_whole = (folder / WHOLE).exists()
+    if not was_whole:
         print(f"{peer}: new environment in {folder}", flush=True)
-        venv.create(folder, with_pip=True)
+        venv.create(folder, with_pip=True, clear=True)
     command = [str(folder / "bin" / "python"), "-m", "pip", "install", "-r", str(SERVERS / f"{peer}.txt")]
     if constraints:
         command += ["-c", str(constraints)]
     if code := subprocess.run(command, check=False).returncode:  # what pip prints is the progress
-        if is_new:
+        if not was_whole:
             shutil.rmtree(folder)
         raise UserError(f"pip ended with code {code} for {peer}: its last lines above say why")
+    (folder / WHOLE).touch()
     print(state(peer))
+
+
+def install_all(wanted: Sequence[str], constraints: Path | None) -> None:
+    """Install peers one after the other; one that fails does not stop the others.
+
+    Raises:
+        UserError: if a peer is unknown, before anything is installed; or at the end, if one could not be installed.
+    """
+    for peer in wanted:
+        environment(peer)
+    reasons = []
+    for peer in wanted:
+        try:
+            install(peer, constraints)
+        except UserError as error:
+            reasons.append(str(error))
+    if reasons:
+        raise UserError("\n".join(reasons))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -69,8 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given.verb == "list":
             print("\n".join(map(state, peers())))
         else:
-            for peer in given.peer:
-                install(peer, given.constraint)
+            install_all(given.peer, given.constraint)
     except UserError as error:
         print(error, file=sys.stderr)
         return 2

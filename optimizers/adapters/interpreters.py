@@ -12,6 +12,8 @@ from optimizers.adapters.errors import PeerMissingError
 
 SERVERS = Path(__file__).parent / "servers"
 """One script and one file of pinned requirements per peer, both called like the peer's module."""
+WHOLE = "INSTALLED"
+"""File that an environment has once pip has finished: an installation that was cut off is none."""
 
 
 def peers() -> list[str]:
@@ -41,12 +43,12 @@ def interpreter(peer: str) -> Path:
     Raises:
         PeerMissingError: if there is none, with the command that installs the peer.
     """
-    own = environment(peer) / "bin" / "python"
+    folder = environment(peer)
     if find_spec(peer):
         return Path(sys.executable)
-    if not own.exists():
+    if not (folder / WHOLE).exists():
         raise PeerMissingError(
-            f"{peer} is installed neither here nor in {own.parents[1]}: run `python -m optimizers.adapters install {peer}` "
+            f"{peer} is installed neither here nor in {folder}: run `python -m optimizers.adapters install {peer}` "
             "(the environment variable LCBENCH_PEERS names another folder)"
         )
-    return own
+    return folder / "bin" / "python"

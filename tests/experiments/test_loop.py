@@ -21,7 +21,7 @@ from lcbench.query import Status
 from lcbench.space import key, lcbench_space
 from optimizers.rungs import ladder
 from pipeline.sandbox import Limits, Sandbox, run_in_child
-from tests.experiments.conftest import OPTIMIZERS, skipping_absent_peers
+from tests.experiments.conftest import OPTIMIZERS, fewer, skipping_absent_peers
 from tests.fakes import FakeBenchmark, MisbehavingBenchmark, allocate_without_end, crash, diverge, sleep_for_ever
 
 LADDER = ladder(50, 6, 2)
@@ -107,11 +107,13 @@ def test_without_a_clock_the_run_does_not_depend_on_who_ends_first(name, workers
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-@pytest.mark.parametrize("budget", [Budget(trials=14), Budget(epochs=300)], ids=["trials", "epochs"])
+@pytest.mark.parametrize("limits", [{"trials": 14}, {"epochs": 300}], ids=["trials", "epochs"])
 @pytest.mark.parametrize("workers", [1, 2])
 @settings(max_examples=6, deadline=None)
 @given(data=st.data())
-def test_cut_anywhere_and_resumed_equals_uninterrupted(name, budget, workers, data):
+def test_cut_anywhere_and_resumed_equals_uninterrupted(name, limits, workers, data):
+    budget = Budget(**{limit: fewer(name, amount) if limit == "epochs" else amount for limit, amount in limits.items()})
+
     def executor():
         return Serial(FakeBenchmark()) if workers == 1 else Local(FakeBenchmark(), workers=workers)
 

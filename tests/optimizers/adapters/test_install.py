@@ -10,7 +10,7 @@ import pytest
 from lcbench.errors import UserError
 from optimizers.adapters import __main__ as command
 from optimizers.adapters.errors import PeerMissingError
-from optimizers.adapters.interpreters import SERVERS, environment, interpreter, peers, peers_folder
+from optimizers.adapters.interpreters import SERVERS, WHOLE, environment, interpreter, peers, peers_folder
 
 
 @pytest.fixture
@@ -50,6 +50,9 @@ def test_then_the_peers_own(folder, absent):
     python = folder / "smac" / "bin" / "python"
     python.parent.mkdir(parents=True)
     python.touch()
+    with pytest.raises(PeerMissingError):  # its installation was cut off
+        interpreter("smac")
+    (folder / "smac" / WHOLE).touch()
     assert interpreter("smac") == python
 
 
@@ -88,11 +91,13 @@ def test_the_first_requirement_is_the_peer(peer, distribution):
 def pip(monkeypatch):
     """Pip is not run; what it would be told is noted, and it ends with the code at the end of the list."""
     told = []
-    monkeypatch.setattr(command.venv, "create", lambda where, with_pip: (where / "bin").mkdir(parents=True))
+    monkeypatch.setattr(command.venv, "create", lambda where, with_pip, clear: (where / "bin").mkdir(parents=True))
 
     def run(line, check, **_):
-        told.append(line)
-        return subprocess.CompletedProcess(line, returncode=int("fails.txt" in line))
+        if "pip" in line:
+            told.append(line)
+        fails = "fails.txt" in line or ("one_fails.txt" in line and str(SERVERS / "dehb.txt") in line)
+        return subprocess.CompletedProcess(line, returncode=int(fails), stdout="1.0")
 
     monkeypatch.setattr(command.subprocess, "run", run)
     return told
@@ -104,6 +109,7 @@ def test_installing_makes_an_environment_of_the_pinned_versions(folder, absent, 
     assert pip[0][:4] == [str(folder / "dehb" / "bin" / "python"), "-m", "pip", "install"]
     assert pip[0][-2:] == ["-c", "versions.txt"]
     assert "dehb: new environment in" in capsys.readouterr().out
+    assert interpreter("dehb") == folder / "dehb" / "bin" / "python"
 
 
 def test_a_failed_installation_leaves_nothing(folder, absent, pip, capsys):
@@ -112,6 +118,14 @@ def test_a_failed_installation_leaves_nothing(folder, absent, pip, capsys):
     assert not (folder / "dehb").exists()
 
 
-def test_installing_an_unknown_peer_is_refused(folder, capsys):
-    assert command.main(["install", "smack"]) == 2
+def test_a_peer_that_fails_does_not_stop_the_others(folder, absent, pip, capsys):
+    assert command.main(["install", "dehb", "smac", "-c", "one_fails.txt"]) == 2
+    assert "pip ended with code 1 for dehb" in capsys.readouterr().err
+    assert not (folder / "dehb").exists()
+    assert interpreter("smac") == folder / "smac" / "bin" / "python"
+
+
+def test_installing_an_unknown_peer_is_refused_before_anything_is_done(folder, pip, capsys):
+    assert command.main(["install", "dehb", "smack"]) == 2
+    assert not pip
     assert "must be one of" in capsys.readouterr().err
