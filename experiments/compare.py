@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 import re
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -198,7 +199,7 @@ def _make_all(study: StudyDirectory, blocks: Sequence[Block], plan: Plan, consol
         return
     done, n_runs = 0, sum(len(block.seeds) for block in blocks)
     n = min(plan.settings["processes"] or cores(), len(blocks))
-    with _one_thread_each(), progress_bar(console) as show, ProcessPoolExecutor(n, get_context("spawn")) as pool:
+    with _one_thread_each(), progress_bar(console) as show, _pool(n) as pool:
         show(0, n_runs, "starting")
         left: dict[Future[dict[int, Columns]], Block] = {}
         waiting = iter(blocks)
@@ -218,6 +219,21 @@ def _make_all(study: StudyDirectory, blocks: Sequence[Block], plan: Plan, consol
             for process in list(getattr(pool, "_processes", {}).values()):  # a block may take minutes, and is made again
                 process.terminate()
             raise
+
+
+def _pool(n: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(n, get_context("spawn"), initializer=_end_with_the_study)
+
+
+def _end_with_the_study() -> None:
+    """End this process when the one that hands out blocks has ended, however that was: nobody else would tell it."""
+
+    def watch() -> None:
+        if study := parent_process():
+            study.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 # ------------------------------------------------------------------------------------------------------ the command line

@@ -200,9 +200,11 @@ def overview(tables: Sequence[CurveTable], width: int) -> Table:
     shown = Table(box=None, header_style="bold")
     names = _fitting(rows, width)
     for name in names:
-        shown.add_column(
-            name, justify="left" if name in ("task", "median curve") else "right", no_wrap=True, style="cyan" * (name == "task")
-        )
+        if name == "task":  # a long name breaks into lines before a number is cut off
+            shown.add_column(name, overflow="fold", style="cyan")
+            continue
+        least = max(len(str(row[name])) for row in rows)
+        shown.add_column(name, justify="left" if name == "median curve" else "right", no_wrap=True, min_width=least)
     for row in rows:
         shown.add_row(*(Text(str(row[name])) for name in names))
     return shown

@@ -2,11 +2,12 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from io import StringIO
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -121,15 +122,30 @@ def test_the_policy_can_be_changed_afterwards(tmp_path):
     assert final.groupby("seed")["regret"].last().ge(anytime.groupby("seed")["regret"].last()).all()
 
 
-def test_a_killed_study_goes_on(made, tmp_path):
-    command = [sys.executable, "-m", "experiments.compare", *QUICK, f"studies={tmp_path}", "processes=1", "seeds=0..3"]
+def living(group):
+    """Processes of a group that have not ended; a zombie has."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it ended between the listing and the reading
+            state, _, its, *_ = path.read_text().rpartition(")")[2].split()
+            found += [path.parent.name] if int(its) == group and state not in "ZX" else []
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are counted in /proc, which is Linux's")
+def test_a_killed_study_leaves_no_process_and_goes_on(made, tmp_path):
+    command = [sys.executable, "-m", "experiments.compare", *QUICK, f"studies={tmp_path}", "processes=2", "seeds=0..3"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
     deadline = time.monotonic() + 60
     while not stamps(tmp_path) and time.monotonic() < deadline:
         time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGKILL)
+    assert living(process.pid)
+    process.kill()
     process.wait()
+    while living(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not living(process.pid)
     kept = stamps(tmp_path)
     assert 0 < len(kept) < 6
     path, rows, _ = study(tmp_path)

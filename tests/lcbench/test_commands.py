@@ -266,3 +266,13 @@ def test_a_repair_drops_models_with_their_table(tmp_path, capsys):
     assert main(["repair", str(path)]) == 0
     assert "/models/adult/lcbench/seconds: dropped with its table" in capsys.readouterr().out
     assert list(Database(path).models) == [("vehicle", "lcbench")]
+
+
+def test_a_long_name_of_a_task_cuts_no_number_off(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    names = ("FixedTextRNNClassification_imdb_patch128_LSTM128_avg_bs64", "vehicle")
+    write_curves(tmp_path / "two.h5", [fake_table(1234, task=dataclasses.replace(fake_table(0).task, name=name)) for name in names])
+    assert main(["info", str(tmp_path / "two.h5")]) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("1234  ") == 2  # the column of trainings
+    assert "…" not in shown
