@@ -145,12 +145,13 @@ def name_lines(axes: Axes, size: float = 7) -> None:
         return
     height = axes.figure.get_figheight() * axes.get_position().height * 72  # type: ignore[union-attr]
     to_axes = axes.transData + axes.transAxes.inverted()
-    wanted = np.array([np.clip(to_axes.transform((x, y))[1], 0, 1) for _, x, y in ends])
-    placed = spread(wanted, size * 1.18 / height)
-    for (line, x, y), at in zip(ends, placed, strict=True):
+    places = [np.clip(to_axes.transform((x, y)), 0, 1) for _, x, y in ends]  # 0 or less has no place on a logarithmic axis
+    placed = spread(np.array([place[1] for place in places]), size * 1.18 / height)
+    for (line, _, _), place, at in zip(ends, places, placed, strict=True):
         axes.annotate(
             str(line.get_label()),
-            xy=(x, y),
+            xy=tuple(place),
+            xycoords="axes fraction",
             xytext=(1.045, at),
             textcoords="axes fraction",
             fontsize=size,

@@ -1,12 +1,15 @@
 """Looks by rule: all different, mostly the same from study to study; names placed apart."""
 
+import io
 import itertools
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
-from analysis.style import GREY, PALETTE, looks, spread
+from analysis.style import GREY, PALETTE, looks, name_lines, spread
 from tests.analysis.fakes import OPTIMIZERS
 
 NAMES = st.lists(st.text("abcdefgh", min_size=1, max_size=6), min_size=1, max_size=40, unique=True)
@@ -62,3 +65,19 @@ def test_names_are_apart_in_the_same_order_and_inside(wanted):
 def test_names_that_have_room_stay_where_they_are():
     np.testing.assert_allclose(spread(np.array([0.1, 0.9, 0.5]), 0.1), [0.1, 0.9, 0.5])
     np.testing.assert_allclose(spread(np.array([0.5, 0.5]), 0.1), [0.45, 0.55])
+
+
+def test_a_line_that_ends_at_zero_on_a_logarithmic_axis_is_named_at_its_foot():
+    """On a surrogate a regret may be negative: the layout must not follow the line to minus infinity."""
+    figure = Figure(layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    for name, end in (("above", 0.1), ("below", -0.1)):
+        axes.plot([0.1, 1.0], [1.0, end], label=name)
+    axes.set_yscale("log", nonpositive="clip")
+    axes.set_ylim(0.01, 1)
+    name_lines(axes)
+    figure.savefig(io.BytesIO())  # a warning of a collapsed layout is an error here
+    above, below = axes.texts
+    assert above.xy[1] > 0.4
+    assert below.xy[1] == 0
