@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.options import AXES
+from experiments.study import cell
 from lcbench.errors import UserError
 
 RUN = ["optimizer", "task", "seed"]
@@ -241,7 +242,7 @@ class Study:
         """
         for o, optimizer in enumerate(self.optimizers):
             for t, task in enumerate(self.tasks):
-                files = sorted((self.path / "cells" / optimizer / task).glob("*.parquet")) if self.path else []
+                files = sorted(cell(self.path, optimizer, task).glob("*.parquet")) if self.path else []
                 if not files:
                     raise UserError(f"{self.name!r} has no results of {optimizer} on {task} in its folder `cells`: leave this figure out")
                 for seed, rows in pd.concat(map(pd.read_parquet, files)).groupby("seed"):

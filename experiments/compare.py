@@ -10,7 +10,7 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
@@ -22,17 +22,18 @@ import numpy as np
 from rich.console import Console
 
 from experiments import build
-from experiments.config import Budget, check_seed, register
+from experiments.config import Budget, register
 from experiments.cost import Account
 from experiments.door import CONF, Door
 from experiments.executors import cores
 from experiments.incumbent import check_policy
 from experiments.loop import Loop
+from experiments.overrides import LISTS, as_list, names, of_label, seeds
 from experiments.recorded import SHIPPED, Recorded
 from experiments.records import check_folder
 from experiments.simulate import FULL_TRAININGS, fitting
 from experiments.simulated import Timed
-from experiments.study import Block, StudyDirectory
+from experiments.study import Block, StudyDirectory, read_about
 from experiments.trajectory import Columns, Trajectory
 from lcbench.commands.progress import progress_bar
 from lcbench.commands.words import duration
@@ -47,10 +48,6 @@ from optimizers.rungs import Ladder
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-LISTS = ("tasks", "optimizers", "seeds")
-"""Keys whose values are lists, written with commas."""
-GROUPS = r"(portfolio|prior)[.=]"
-"""What a setting behind a colon begins with if it is not one of the optimizer."""
 PROBES = 50
 """Configurations that are asked to know how long a full training takes."""
 
@@ -130,7 +127,10 @@ def compare(plan: Plan, console: Console) -> StudyDirectory:
         best_losses = {task: about["best_loss"] for task, about in study.about["tasks"].items()}
         with console.status("writing trajectories.parquet"):
             n_runs_in_all = study.write_trajectories(policy, ladder.max, best_losses)
-        console.print(f"{n_runs} runs in {duration(time.monotonic() - start)}; {n_runs_in_all} in {study.path}", highlight=False)
+        took = duration(time.monotonic() - start)
+        console.print(
+            f"{n_runs} runs made in {took}, {n_runs_in_all} in the study; to see them: python -m analysis {study.path}", highlight=False
+        )
         return study
 
 
@@ -156,10 +156,16 @@ def _describe(study: StudyDirectory, plan: Plan) -> Ladder:
         "ladder": list(ladder.epochs),
         "eta": ladder.eta,
     }
-    seeds = sorted({*study.about.get("seeds", []), *plan.seeds})
+    all_seeds = sorted({*study.about.get("seeds", []), *plan.seeds})
     labels = sorted({*study.about.get("optimizers", []), *plan.optimizers})
     now = provenance_now("")
-    loose = {"incumbent": settings["incumbent"], "seeds": seeds, "optimizers": labels, "versions": now["versions"], "machine": now["host"]}
+    loose = {
+        "incumbent": settings["incumbent"],
+        "seeds": all_seeds,
+        "optimizers": labels,
+        "versions": now["versions"],
+        "machine": now["host"],
+    }
     study.describe(fixed, {"tasks": tasks, "settings": plan.optimizers}, loose)
     return ladder
 
@@ -249,23 +255,27 @@ def composed(words: Sequence[str]) -> Plan:
     from omegaconf import OmegaConf
 
     register()
-    words = [_as_list(word) for word in words]
+    words = [as_list(word) for word in words]
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config = compose("compare", words)
+        _check_parts(config)
+        lists = {noun: config[noun] for noun in LISTS} | _of_the_study(config, {word.partition("=")[0] for word in words})
         shared = [word for word in words if re.match(r"(benchmark|fidelity|space|executor)=", word)]
         nodes: dict[str, Any] = {}
-        for label in _names(config.optimizers, "optimizers"):
-            name, *settings = label.split(":")
-            overrides = [setting if re.match(GROUPS, setting) else f"optimizer.{setting}" for setting in settings]
-            whole: Any = OmegaConf.to_container(compose("run", [*shared, f"optimizer={name}", *overrides]), resolve=True)
+        for label in names(lists["optimizers"], "optimizers"):
+            whole: Any = OmegaConf.to_container(compose("run", [*shared, *of_label(label)]), resolve=True)
             nodes[label] = {group: whole[group] for group in ("optimizer", "portfolio", "prior")}
-    _check_parts(config)
     plain: Any = OmegaConf.to_container(config, resolve=True)
     del plain["optimizers"]
     ladder = build.build_ladder(config)
     budget = Budget.of(config.budget, Budget(epochs=FULL_TRAININGS * ladder.max))
-    seeds = tuple(check_seed(seed) for seed in _seeds(config.seeds))
-    return Plan(plain, nodes, _tasks(config), seeds, budget)
+    return Plan(plain, nodes, _tasks(config, lists["tasks"]), tuple(seeds(lists["seeds"])), budget)
+
+
+def _of_the_study(config: DictConfig, given: Collection[str]) -> dict[str, Any]:
+    """The lists that a study on disk has, where the command gives none: what it asks for is then that study, whole."""
+    about = read_about(Path(config.studies) / config.name)
+    return {noun: list(about[noun]) for noun in LISTS if about and noun not in given}
 
 
 def _check_parts(config: DictConfig) -> None:
@@ -275,42 +285,16 @@ def _check_parts(config: DictConfig) -> None:
         raise UserError(f"`processes` is {config.processes}, but must be at least 1, or null for one per core")
 
 
-def _as_list(word: str) -> str:
-    """Commas in the value of a list make a list, where Hydra would see a sweep."""
-    name, _, value = word.partition("=")
-    return f"{name}=[{','.join(repr(part) for part in value.split(','))}]" if name in LISTS and not value.startswith("[") else word
-
-
-def _names(given: Any, noun: str) -> list[str]:
-    names = [str(name) for name in ([given] if isinstance(given, str) else given)]
-    if not all(names) or not names:
-        raise UserError(f"`{noun}` has an empty name, but must name at least one: {noun}=a,b")
-    return list(dict.fromkeys(names))
-
-
-def _tasks(config: DictConfig) -> tuple[str, ...]:
-    names = _names(config.tasks, "tasks")
+def _tasks(config: DictConfig, given: Any) -> tuple[str, ...]:
+    wanted = names(given, "tasks")
     database = Path(config.benchmark.database or SHIPPED)
     known = list(dict.fromkeys(name for name, _ in Database(database).names))
-    if names == ["all"]:
+    if wanted == ["all"]:
         return tuple(known)
-    for name in names:
+    for name in wanted:
         if name not in known:
             raise UserError(f"`tasks` has {name!r}, but {database.name} holds {', '.join(known)}")
-    return tuple(names)
-
-
-def _seeds(given: Any) -> list[int]:
-    seeds: list[int] = []
-    for part in _names([given] if isinstance(given, int) else given, "seeds"):
-        ends = re.fullmatch(r"(\d+)(?:\.\.(\d+))?", part)
-        if not ends:
-            raise UserError(f"`seeds` has {part!r}, but must be numbers or from..to: seeds=0..29, seeds=0,1,7")
-        first, last = int(ends[1]), int(ends[2] or ends[1])
-        if last < first:
-            raise UserError(f"`seeds` has {part!r}, but a range goes upwards: {last}..{first}")
-        seeds += range(first, last + 1)
-    return list(dict.fromkeys(seeds))
+    return tuple(wanted)
 
 
 def _said(budget: Budget) -> str:

@@ -26,6 +26,8 @@ from lcbench.files import replacing
 
 BLOCK = 10
 """Runs that are made and written together."""
+SAID = 3
+"""Differences between two studies that are told."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,19 @@ class Block:
     def seeds(self) -> range:
         """The seeds."""
         return range(self.first, self.last + 1)
+
+
+def read_about(path: Path) -> dict[str, Any]:
+    """The content of study.json in the folder of a study, empty if there is none.
+
+    Raises:
+        UserError: if it is damaged.
+    """
+    file = path / "study.json"
+    try:
+        return json.loads(file.read_text()) if file.exists() else {}
+    except ValueError as error:
+        raise UserError(f"{file} cannot be read ({error}): choose another `name`; the results in {path} are whole") from None
 
 
 class StudyDirectory:
@@ -71,11 +86,7 @@ class StudyDirectory:
         Raises:
             UserError: if it is damaged.
         """
-        path = self.path / "study.json"
-        try:
-            return json.loads(path.read_text()) if path.exists() else {}
-        except ValueError as error:
-            raise UserError(f"{path} cannot be read ({error}): choose another `name`; the results in {self.path} are whole") from None
+        return read_about(self.path)
 
     def describe(self, fixed: Mapping[str, Any], grows: Mapping[str, Mapping[str, Any]], loose: Mapping[str, Any]) -> None:
         """Write down what is compared.
@@ -91,14 +102,14 @@ class StudyDirectory:
         stored = self.about
         was = {name: stored[name] for name in fixed if name in stored}
         now = json.loads(json.dumps(fixed))
-        differing = [(f"`{name}`", was[name], now[name]) for name in was if was[name] != now[name]]
+        others = _differing(was, {name: now[name] for name in was}, "")
         tables = {}
-        for name, entries in grows.items():
-            old, new = stored.get(name, {}), json.loads(json.dumps(entries))
-            differing += [(f"{name} `{entry}`", old[entry], new[entry]) for entry in old.keys() & new.keys() if old[entry] != new[entry]]
-            tables[name] = {**old, **new}
-        if differing:
-            said = "; ".join(f"{name} was {old} and is now {new}" for name, old, new in sorted(differing))
+        for table, entries in grows.items():
+            old, new = stored.get(table, {}), json.loads(json.dumps(entries))
+            others += [text for name in old if name in new for text in _differing(old[name], new[name], f"{table}.{name}")]
+            tables[table] = {**old, **new}
+        if others:
+            said = "; ".join(others[:SAID]) + (f"; and {len(others) - SAID} more" if len(others) > SAID else "")
             raise UserError(f"{self.path} holds a study that was made otherwise: {said}; to keep both, choose another `name`")
         with replacing(self.path / "study.json") as temporary:
             temporary.write_text(json.dumps({**fixed, **tables, **loose}, indent=2) + "\n")
@@ -122,7 +133,7 @@ class StudyDirectory:
 
         columns: dict[str, Any] = {"seed": np.repeat(np.array(list(runs), np.int32), [len(run["trial"]) for run in runs.values()])}
         columns |= {name: np.concatenate([run[name] for run in runs.values()]) for name in COLUMNS}
-        path = self.path / "cells" / block.optimizer / block.task / f"{block.first}-{block.last}.parquet"
+        path = cell(self.path, block.optimizer, block.task) / f"{block.first}-{block.last}.parquet"
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary:
             parquet.write_table(pa.table(columns), temporary)
@@ -140,7 +151,7 @@ class StudyDirectory:
                 yield seed, {name: values[start:end] for name, values in columns.items()}
 
     def _files(self, optimizer: str, task: str) -> list[Path]:
-        return list((self.path / "cells" / optimizer / task).glob("*-*.parquet"))
+        return list(cell(self.path, optimizer, task).glob("*-*.parquet"))
 
     # ------------------------------------------------------------------------------------------------------ the tidy table
 
@@ -157,7 +168,7 @@ class StudyDirectory:
         names: list[tuple[str, str]] = []
         n_runs = 0
         for folder in sorted((self.path / "cells").glob("*/*")):
-            optimizer, task = folder.parent.name, folder.name
+            optimizer, task = label_of(folder.parent), folder.name
             for seed, columns in self.runs(optimizer, task):
                 part = _trajectory(columns, seed, policy, max_epoch, best_losses[task])
                 parts.append(part)
@@ -201,3 +212,21 @@ def _stretches(numbers: list[int]) -> Iterator[tuple[int, int]]:
         if i == len(numbers) or numbers[i] != numbers[i - 1] + 1 or i - start == BLOCK:
             yield numbers[start], numbers[i - 1]
             start = i
+
+
+def cell(study: Path, optimizer: str, task: str) -> Path:
+    """The folder of the runs of an optimizer, by its label, on a task; a slash in a label, as in that of a file, is written %2F."""
+    return study / "cells" / optimizer.replace("%", "%25").replace("/", "%2F") / task
+
+
+def label_of(folder: Path) -> str:
+    """The label of a folder in `cells`."""
+    return folder.name.replace("%2F", "/").replace("%25", "%")
+
+
+def _differing(was: Any, now: Any, name: str) -> list[str]:
+    """What differs between two plain values, key by key: "`budget.epochs` was 400 and is now 1000"."""
+    if isinstance(was, dict) and isinstance(now, dict):
+        keys = [*was, *(key for key in now if key not in was)]
+        return [text for key in keys for text in _differing(was.get(key), now.get(key), f"{name}.{key}" if name else key)]
+    return [] if was == now else [f"`{name}` was {was} and is now {now}"]

@@ -63,12 +63,12 @@ def draw(table: pd.DataFrame, figure: Figure) -> None:
     n, half = len(names), (len(names) + 1) // 2
     bars = [(name, other) for name, other in zip(names, table["tied_to"].fillna(""), strict=True) if other]
     depth = 0.25 + 0.11 * len(bars)  # inches from the scale to the first name
-    figure.set_size_inches(6.4, 1.55 + depth + ROW * half)
+    figure.set_size_inches(6.4, 1.75 + depth + ROW * half)
     axes = figure.add_subplot()
     axes.set_axis_off()
     margin = 0.30 * (n - 1)
     axes.set_xlim(1 - margin, n + margin)
-    axes.set_ylim(-(depth + ROW * half), 0.62)
+    axes.set_ylim(-(depth + ROW * half), 0.82)
     _scale(axes, n)
     look = style.looks(names)
     for i, (name, rank) in enumerate(zip(names, places, strict=True)):
@@ -92,7 +92,7 @@ def draw(table: pd.DataFrame, figure: Figure) -> None:
     axes.plot([1, 1 + difference], [0.42, 0.42], color=style.INK, linewidth=1.2, marker="|", markersize=6)
     axes.text(1, 0.5, f"critical difference {difference:.2f}", fontsize=7, va="bottom")
     said = f"Friedman χ² = {row['friedman']:.3g}, p {_p(row['p'])}, {row['n_tasks']} tasks, {_moment(row['share'])}"
-    axes.text(n + margin, 0.5, said, fontsize=7, va="bottom", ha="right")
+    axes.text(n + margin, 0.7, said, fontsize=7, va="bottom", ha="right")
 
 
 def _scale(axes: style.Axes, n: int) -> None:

@@ -16,7 +16,8 @@ CAPTION = (
     "Normalised regret of the incumbent over all tasks and seeds, by the share of the budget that is spent; lower is better. 1 is "
     "what one random configuration is worth on its task, 0 the best of the table, and the constants are listed on this page. A curve "
     "begins where every run of the optimizer has an incumbent. The band holds what other seeds would have given on the same tasks: "
-    "where two bands do not touch, the difference is more than chance; where they overlap a little, it may still be."
+    "where two bands do not touch, the difference is more than chance; where they overlap a little, it may still be. Methods of ours that "
+    "begin at random draw the same configurations for equal seeds, so that their lines lie on each other until they have learnt something."
 )
 
 

@@ -102,7 +102,7 @@ def draw(table: pd.DataFrame, figure: Figure) -> None:
     axes = figure.add_subplot()
     axis, statistic = table["axis"].iloc[0], table["statistic"].iloc[0]
     style.budget_axis(axes, axis, table["share"].min())
-    axes.set_xlabel(f"target: {statistic} regret of random search at this share of the budget in {AXES[axis]}")
+    axes.set_xlabel(f"target: {statistic} regret of random search\nat this share of the budget in {AXES[axis]}")
     style.positive_log(axes, table)
     style.plain_log(axes.yaxis, unit="×")
     axes.set_ylabel("speed-up")

@@ -17,10 +17,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from analysis.study import Study
 from experiments.build import build_verb
-from experiments.compare import _seeds, compare, composed
+from experiments.compare import compare, composed
 from experiments.config import register
 from experiments.door import CONF
+from experiments.overrides import seeds
 from experiments.study import BLOCK, StudyDirectory, _stretches
 from lcbench.errors import UserError
 from tests.experiments.conftest import ROOT
@@ -102,7 +104,7 @@ def test_what_is_lost_is_made_again_and_nothing_else(made, tmp_path):
     assert {file for file in after if after[file] != before[file]} == {lost}
 
 
-def test_a_study_grows_by_optimizers_tasks_and_seeds(made, tmp_path):
+def test_a_study_grows_by_optimizers_tasks_andseeds(made, tmp_path):
     path, _, _ = study(tmp_path, "tasks=vehicle", "optimizers=random", "seeds=0,1")
     before = stamps(path)
     study(tmp_path, "tasks=car", "optimizers=bohb,bohb:n_candidates=5", "seeds=1..2")
@@ -120,6 +122,41 @@ def test_the_policy_can_be_changed_afterwards(tmp_path):
     assert "4 runs, 4 of them recorded" in text
     assert set(final["epoch"]) == {50}
     assert final.groupby("seed")["regret"].last().ge(anytime.groupby("seed")["regret"].last()).all()
+
+
+def test_what_a_command_leaves_out_is_as_in_the_study(tmp_path):
+    path, _, _ = study(tmp_path, "tasks=vehicle", "optimizers=hyperband")
+    plan = composed([f"studies={tmp_path}", "budget.epochs=400", "incumbent=max_budget"])
+    assert (plan.tasks, list(plan.optimizers), plan.seeds) == (("vehicle",), ["hyperband"], (0, 1, 2, 3))
+    assert composed([f"studies={tmp_path}", "budget.epochs=400", "seeds=7"]).seeds == (7,)
+    before = stamps(path)
+    compare(plan, Console(file=StringIO()))
+    assert stamps(path) == before
+    assert set(table(path)["epoch"]) == {50}
+
+
+def test_beliefs_and_files_may_stand_in_a_label(tmp_path):
+    (tmp_path / "members.json").write_text(
+        '[{"batch_size": 64, "learning_rate": 0.01, "momentum": 0.9, "weight_decay": 1e-4, '
+        '"num_layers": 2, "max_units": 128, "max_dropout": 0.1}]'
+    )
+    labels = [
+        "bohb:prior=beliefs:prior.beliefs={learning_rate: {mean: 0.01, std: 0.1}, momentum: {mean: 0.9, std: 0.2}}",
+        f"random:portfolio=file:portfolio.path={tmp_path}/members.json",
+    ]
+    path, rows, _ = study(tmp_path / "studies", "tasks=vehicle", f"optimizers=random,{','.join(labels)}", "seeds=0..1")
+    assert set(rows["optimizer"]) == {"random", *labels}
+    assert len(list((path / "cells").iterdir())) == 3
+    first = rows[rows["optimizer"] == labels[1]].groupby("seed").first()
+    assert first["val_loss"].nunique() == 1  # the member, whatever the seed
+    assert len(list(Study.read(path).results())) == 6
+
+
+def test_of_many_differences_the_first_are_told(made):
+    path, _, _ = made
+    with pytest.raises(UserError, match=r"`benchmark` was tabular and is now surrogate.*and [0-9]+ more; to keep both") as error:
+        study(path.parent, "benchmark=surrogate")
+    assert len(str(error.value)) < 600
 
 
 def living(group):
@@ -178,7 +215,7 @@ def test_bad_input_is_one_sentence(tmp_path, words, sentence):
 
 def test_another_budget_or_optimizer_under_the_same_name_is_refused(tmp_path):
     study(tmp_path, "tasks=car", "optimizers=random", "seeds=0")
-    with pytest.raises(UserError, match=r"`budget` was .*400.* and is now .*500.*; to keep both, choose another `name`"):
+    with pytest.raises(UserError, match=r"otherwise: `budget\.epochs` was 400 and is now 500; to keep both, choose another `name`"):
         study(tmp_path, "tasks=car", "optimizers=random", "seeds=0", "budget.epochs=500")
 
 
@@ -204,6 +241,6 @@ def test_blocks_cover_every_seed_once(seeds):
 
 
 def test_seeds_are_ranges_and_numbers():
-    assert _seeds("0..3") == [0, 1, 2, 3]
-    assert _seeds(["7", "1..2", "7"]) == [7, 1, 2]
-    assert _seeds(5) == [5]
+    assert seeds("0..3") == [0, 1, 2, 3]
+    assert seeds(["7", "1..2", "7"]) == [7, 1, 2]
+    assert seeds(5) == [5]

@@ -102,7 +102,9 @@ def test_the_yaml_says_what_python_says(name):
     given = {setting: value for setting, value in settings(name).items() if not setting.startswith("_")}
     parameters = inspect.signature(get_class(settings(name)["_target_"])).parameters
     assert given == {setting: parameters[setting].default for setting in given}
-    assert set(parameters) - set(given) == {"space", "ladder", "rng", "trial_seed"}
+    lacks = set(parameters) - set(given) - {"space", "ladder", "rng", "trial_seed"}
+    assert not lacks, f"{YAMLS[name]} lacks {', '.join(sorted(lacks))}: a line for every hyperparameter"
+    assert "trial_seed" in parameters
 
 
 @every_optimizer
@@ -110,6 +112,7 @@ def test_the_yaml_opens_with_its_command(name):
     first, *rest = YAMLS[name].read_text().splitlines()
     assert first.startswith("# ")
     assert first.endswith(f"python run.py optimizer={name}")
+    assert rest[0] == f"name: {name}"  # runs lie in a folder of this name
     assert all("#" in line for line in rest if not line.startswith(("name:", "_target_:", "_partial_:")))
 
 
