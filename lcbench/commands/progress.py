@@ -17,8 +17,9 @@ def progress_bar(console: Console) -> Iterator[Callable[[int, int, str], None]]:
         BarColumn(),
         TaskProgressColumn(),
         TimeElapsedColumn(),
-        TextColumn("left"),
+        TextColumn("gone,"),
         TimeRemainingColumn(),
+        TextColumn("left"),
     )
     with Progress(*columns, console=console, transient=console.is_terminal) as progress:
         bar = progress.add_task("", total=None)

@@ -1,6 +1,6 @@
 """Measure what an optimizer's ask and tell take beside those of other libraries, at 50, 200 and 1000 observations.
 
-python tests/perf/peers.py [NAME…]; every trial is trained in full, so that every proposal comes from a model. One thread,
+python -m tests.perf.peers [NAME…]; every trial is trained in full, so that every proposal comes from a model. One thread,
 medians of model-based proposals, the round trip to the peer's process included. A peer that is not installed, or that needs
 two rungs, says so; those that need two rungs are measured on a ladder of two, over new trials alone.
 """
