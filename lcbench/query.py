@@ -73,7 +73,7 @@ class Result:
     """The answer to a query.
 
     Raises:
-        ValueError: if a success has no finite loss, or a failure has one.
+        ValueError: if a success has no finite loss, or a failure another one than +inf.
     """
 
     query: Query
@@ -92,6 +92,8 @@ class Result:
     def __post_init__(self) -> None:
         if (self.status is Status.SUCCESS) != math.isfinite(self.loss):
             raise ValueError(f"`status` is {self.status}, so `loss` must {'' if self.ok else 'not '}be finite, but it is {self.loss}")
+        if not self.ok and self.loss != math.inf:
+            raise ValueError(f"`loss` is {self.loss}, but that of a failure is +inf")
 
     @property
     def ok(self) -> bool:

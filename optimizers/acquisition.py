@@ -46,7 +46,7 @@ def maximise(
 ) -> Floats:  # (k, d)
     """Legal points in falling order of their score: uniform draws, neighbours of `centres`, then of the best of them with smaller steps.
 
-    `score` is called four times with some hundred points; nothing else takes long.
+    `score` is called four times with hundreds of points; nothing else takes long.
     """
     parts = [uniform(n_random, space, rng)]
     if len(centres):

@@ -86,9 +86,9 @@ class ASHA:
 class StoppingASHA:
     """The stopping variant: a trial goes on at once if it is good enough when it reaches a rung, and is never taken up again.
 
-    Good enough is the first on its rung, or one of the best n / eta of the n told there so far, itself included (Syne Tune's rule;
-    Salinas et al., AutoML 2022). It needs no checkpoints of waiting trials, and promotes more of the early ones than the other
-    variant. An ask takes O(1), a tell O(log n) comparisons.
+    Good enough is a loss not above the 1 / eta quantile of the n told on its rung so far, itself included; so the best so far always goes
+    on (Syne Tune's rule; Salinas et al., AutoML 2022). It needs no checkpoints of waiting trials, and promotes more of the early ones
+    than the other variant. An ask takes O(1), a tell O(log n) comparisons.
     """
 
     space: ConfigurationSpace
@@ -121,7 +121,7 @@ class StoppingASHA:
         if not result.ok or number + 1 == len(self._rungs):
             return
         n = len(rung.standings)
-        if n == 1 or (rung.place(standing) + 1) * self.ladder.eta <= n:
+        if rung.place(standing) * self.ladder.eta <= n - 1:
             self._going_on.append(_continued(result.query, self.ladder, number + 1))
 
 

@@ -35,9 +35,9 @@ NARROWEST = 1e-6
 class GaussianProcessSearch:
     """GP-BO (Jones et al., 1998; Snoek et al., 2012) with log expected improvement (Ament et al., NeurIPS 2023), trained in full.
 
-    A Matern-5/2 kernel with a length scale per hyperparameter and noise (scikit-learn) is fitted to standardised losses by marginal
-    likelihood; failures count as the worst. Open asks are believed to score what the model expects (Ginsbourger et al., 2010: the
-    kriging believer), so that parallel asks differ. A fit takes O(n³), an ask O(candidates · n²).
+    A Matern-5/2 kernel with a length scale per hyperparameter (per choice of a category) and noise (scikit-learn) is fitted to
+    standardised losses by marginal likelihood; failures count as the worst. Open asks are believed to score what the model expects
+    (Ginsbourger et al., 2010: the kriging believer), so that parallel asks differ. A fit takes O(n³), an ask O(candidates · n²).
 
     Raises:
         ValueError: if a hyperparameter of the method lies outside its range.

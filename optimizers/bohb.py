@@ -55,7 +55,7 @@ class BOHB:
     min_bandwidth: float = 1e-3
     """No kernel is narrower, so that equal good values leave some room."""
     min_points_in_model: int = 0
-    """Least number of good and of bad observations, raised to d + 1 if lower."""
+    """Least number of good observations, raised to d + 1 if lower; of bad ones a model wants d + 1 in any case, as in HpBandSter."""
     hpbandster_exact: bool = False
     """Use the illegal bandwidths of categories that HpBandSter has, to compare with it."""
     trial_seed: int = 0
@@ -140,7 +140,7 @@ class BOHB:
             ("n_candidates", self.n_candidates, self.n_candidates >= 1, "be at least 1"),
             ("random_fraction", self.random_fraction, 0 <= self.random_fraction <= 1, "lie in 0..1"),
             ("bandwidth_factor", self.bandwidth_factor, self.bandwidth_factor > 0, "be above 0"),
-            ("min_bandwidth", self.min_bandwidth, 0 < self.min_bandwidth < 0.5, "lie between 0 and 0.5"),
+            ("min_bandwidth", self.min_bandwidth, 1e-5 <= self.min_bandwidth < 0.5, "lie in 1e-5..0.5"),
         )
         for name, value, holds, law in laws:
             if not holds:

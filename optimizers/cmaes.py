@@ -24,7 +24,8 @@ TRIES = 100
 class CMAES:
     """CMA-ES (Hansen, 2016) of the library `cmaes`, on the unit cube with bounds, every trial trained in full.
 
-    Whole numbers and categories are cells of the cube; an inactive hyperparameter keeps the coordinate that was drawn. A generation of
+    Categories are cells of the cube, and a whole number is told where it lies; an inactive hyperparameter keeps the coordinate that was
+    drawn. One hyperparameter alone is more than the library takes: there every ask is a random draw. A generation of
     4 + 3 log d is updated as soon as so many results are there, whichever they are; a failure ranks last. When the distribution has
     shrunk to a point, it begins anew around a random one (IPOP without growth). An ask takes O(d²).
 
@@ -54,8 +55,8 @@ class CMAES:
 
     def ask(self) -> Query:
         """A draw from the distribution."""
-        for _ in range(TRIES):
-            point = np.clip(self._strategy.ask(), 0, 1) if len(self.space) > 1 else self.rng.random(1)
+        for _ in range(TRIES if self._strategy else 0):
+            point = np.clip(self._strategy.ask(), 0, 1)
             if cube(self.space).simple or is_legal(point, self.space):
                 query = self._trials.query(decode(point, self.space)[0], Origin.MODEL)
                 self._drawn[query.trial] = point

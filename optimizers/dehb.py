@@ -18,6 +18,10 @@ TRIES = 20
 """Mutants that may be forbidden before a random draw takes their place."""
 
 
+FEWEST = 4
+"""Members of a population at least: a target and three parents."""
+
+
 @dataclass
 class _Member:
     """An individual and what it scored."""
@@ -27,6 +31,14 @@ class _Member:
     trial: int
 
 
+@dataclass(frozen=True)
+class _Child:
+    """What an ask proposed: its genes, and the member of its population that it competes with."""
+
+    genes: Floats  # (d,)
+    place: int
+
+
 @dataclass
 class _Population:
     """The individuals of one epoch."""
@@ -34,7 +46,7 @@ class _Population:
     size: int
     members: list[_Member] = field(default_factory=list)
     pointer: int = 0
-    """The member that the next child competes with."""
+    """The member that the next child is crossed and competes with."""
 
     def best(self, n: int) -> list[_Member]:
         return sorted(self.members, key=lambda member: (member.loss, member.trial))[:n]
@@ -47,7 +59,7 @@ class _Running:
     number: int
     plan: Bracket
     promotes: bool
-    """True in the first round, whose higher rungs continue the best of the lower ones."""
+    """True in the first round, in which every rung above a bracket's first continues the best of the one below."""
     rung: int = 0
     n_asked: int = 0
     n_told: int = 0
@@ -60,10 +72,13 @@ class _Running:
 class DEHB:
     """Awad, Mallik and Hutter (IJCAI 2021, Alg. 1): a population per epoch, mutation rand/1, binomial crossover.
 
-    The first round of brackets is Hyperband's, which fills the populations. From then on every slot of every rung is a child: its
-    parents are the best of the next lower epoch's population, filled up from all populations, its mutant is a + F (b - c), and it
-    takes the place of the member that the round-robin pointer shows, if it is not worse. Genes are uniform numbers, so an inactive
-    hyperparameter keeps one; genes outside of the cube are drawn anew. An ask takes O(d + members).
+    The first bracket is Hyperband's with random draws. In the rest of the first round the first rung of a bracket holds children, and the
+    rungs above continue the best of those below; from then on every slot of every rung is a child: its parents are the best of the next
+    lower epoch's population, filled up from all populations, its mutant is a + F (b - c), it is crossed with the member that the round-
+    robin pointer shows, and takes its place if it is not worse. Genes are uniform numbers that stay as they were drawn, also where a
+    whole number is rounded or a hyperparameter is inactive; genes outside of the cube are drawn anew, and so is that of a category within
+    the cell of its choice, because small populations would soon know one choice only. A population has at least four members. An ask
+    takes O(d + members).
 
     Raises:
         ValueError: if a hyperparameter of the method lies outside its range.
@@ -92,7 +107,9 @@ class DEHB:
         m = len(self.ladder.epochs)
         brackets = [hyperband_bracket(i, self.ladder, self.table) for i in range(m)]
         sizes = {epoch: max(b.sizes[b.epochs.index(epoch)] for b in brackets if epoch in b.epochs) for epoch in self.ladder.epochs}
-        self._populations = {epoch: _Population(size) for epoch, size in sizes.items()}
+        self._populations = {epoch: _Population(max(size, FEWEST)) for epoch, size in sizes.items()}
+        self._genes: dict[int, Floats] = {}  # trial -> what was drawn for it
+        self._rivals: dict[tuple[int, int], int] = {}  # (trial, epoch) of a child -> the place that it competes for
         self._running: list[_Running] = []
         self._open: dict[tuple[int, int], _Running] = {}
         self._n_brackets = 0
@@ -141,20 +158,22 @@ class DEHB:
     def _new(self, bracket: _Running) -> Query:
         epoch, trial = bracket.plan.epochs[bracket.rung], self._n_trials
         self._n_trials += 1
-        child = None if bracket.promotes else self._child(epoch)
+        child = None if bracket.promotes and (bracket.number == 0 or bracket.rung > 0) else self._child(epoch)
         if child is None:
             return Query(sample(self.space, self.rng), epoch, trial, self.trial_seed, Origin.INITIAL, bracket.number, bracket.rung)
-        return Query(decode(child, self.space)[0], epoch, trial, self.trial_seed, Origin.MODEL, bracket.number, bracket.rung)
+        self._genes[trial], self._rivals[trial, epoch] = child.genes, child.place
+        return Query(decode(child.genes, self.space)[0], epoch, trial, self.trial_seed, Origin.MODEL, bracket.number, bracket.rung)
 
     # --------------------------------------------------------------------------------------------------------- evolution
 
-    def _child(self, epoch: int) -> Floats | None:  # (d,)
+    def _child(self, epoch: int) -> _Child | None:
         """A legal child for the population of `epoch`; None if there are not enough parents."""
         population = self._populations[epoch]
         parents = self._parents(epoch)
         if len(parents) < 3 or not population.members:
             return None
-        target = population.members[population.pointer % len(population.members)].genes
+        place = population.pointer % len(population.members)
+        target = population.members[place].genes
         for _ in range(TRIES):
             a, b, c = (parents[i].genes for i in self.rng.choice(len(parents), 3, replace=False))
             mutant = a + self.mutation * (b - c)
@@ -164,7 +183,8 @@ class DEHB:
             taken[self.rng.integers(len(mutant))] = True
             child = np.where(taken, mutant, target)
             if cube(self.space).simple or is_legal(child, self.space):
-                return child
+                population.pointer = place + 1
+                return _Child(child, place)
         return None
 
     def _parents(self, epoch: int) -> list[_Member]:
@@ -177,16 +197,31 @@ class DEHB:
         return parents
 
     def _select(self, result: Result) -> None:
-        """A new member while there is room, else in the place that the pointer shows if it is not worse."""
-        genes = encode([result.query.configuration], self.space)[0]
-        inactive = np.isnan(genes)
-        genes[inactive] = self.rng.random(int(inactive.sum()))
-        member = _Member(genes, result.loss, result.query.trial)
-        population = self._populations[result.query.epoch]
+        """A new member while there is room, else in the place of its rival, or of the next in turn, if it is not worse."""
+        query = result.query
+        member = _Member(self._genes_of(query), result.loss, query.trial)
+        population = self._populations[query.epoch]
+        place = self._rivals.pop((query.trial, query.epoch), None)
         if len(population.members) < population.size:
             population.members.append(member)
             return
-        place = population.pointer % population.size
-        population.pointer = place + 1
+        if place is None:  # a random draw or a promotion
+            place = population.pointer % population.size
+            population.pointer = place + 1
         if result.loss <= population.members[place].loss:
             population.members[place] = member
+
+    def _genes_of(self, query: Query) -> Floats:  # (d,)
+        """The genes that were drawn for a trial, as far as its configuration is theirs; that of a category is drawn anew in its cell."""
+        levels, drawn = cube(self.space).levels, self._genes.get(query.trial)
+        point = encode([query.configuration], self.space)[0]
+        genes, cells, inactive = point.copy(), levels > 0, np.isnan(point)
+        loose = cells | inactive
+        genes[loose] = self.rng.random(int(loose.sum()))
+        within = cells & ~inactive
+        genes[within] = (np.floor(point[within] * levels[within]) + genes[within]) / levels[within]
+        if drawn is not None:
+            told = encode(decode(drawn, self.space), self.space)[0]
+            genes = np.where(inactive | (~cells & (told == point)), drawn, genes)
+        self._genes[query.trial] = genes
+        return genes

@@ -95,11 +95,13 @@ class FreezeThaw:
 
     def ask(self) -> Query:
         """The next epoch of a trial that was granted it, else of whatever the model chooses."""
-        while self._granted:
-            trial = self._trials[self._granted.popleft()]
-            if self._is_frozen(trial):
-                return self._thaw(trial)
-        return self._decide()
+        granted = [number for number in self._granted if self._goes_on(self._trials[number])]
+        ready = next((place for place, number in enumerate(granted) if not self._trials[number].running), None)
+        self._granted = deque(granted)
+        if ready is None:
+            return self._decide()
+        del self._granted[ready]
+        return self._thaw(self._trials[granted[ready]])
 
     def tell(self, result: Result) -> None:
         """Note one more epoch; a failed trial never goes on. Raise KeyError if it answers no open ask."""
@@ -114,8 +116,12 @@ class FreezeThaw:
 
     # ------------------------------------------------------------------------------------------------------- decisions
 
+    def _goes_on(self, trial: _Trial) -> bool:
+        """False once a trial has failed or has come to the end."""
+        return (not trial.losses or math.isfinite(trial.losses[-1])) and len(trial.losses) < self.ladder.max
+
     def _is_frozen(self, trial: _Trial) -> bool:
-        return not trial.running and math.isfinite(trial.losses[-1]) and len(trial.losses) < self.ladder.max
+        return not trial.running and self._goes_on(trial)
 
     def _thaw(self, trial: _Trial) -> Query:
         trial.running = True

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lcbench.cube import cube
 from lcbench.query import Origin, Query, Result
-from lcbench.space import decode, is_legal, key
+from lcbench.space import decode, is_legal, key, sample
 from optimizers.full_training import FullTrainings
 from optimizers.rungs import Ladder
 
@@ -54,7 +54,7 @@ class GridSearch:
 
     def ask(self) -> Query:
         """A member of the grid that was not asked yet."""
-        while True:
+        while self._tried or self._stale <= REFINEMENTS:
             member = self._visits.next()
             if member is None:
                 self._refine()
@@ -67,6 +67,7 @@ class GridSearch:
             if name not in self._tried:
                 self._tried.add(name)
                 return self._trials.query(configuration, Origin.RANDOM)
+        return self._trials.query(sample(self.space, self.rng), Origin.RANDOM)  # no grid so far has a legal member
 
     def tell(self, result: Result) -> None:
         """Learn nothing; raise KeyError if the result answers no open ask."""
@@ -89,7 +90,7 @@ class GridSearch:
     def _refine(self) -> None:
         """A grid was visited: the next finer one, or the first again where the finer ones hold nothing new."""
         self._stale = self._stale + 1 if len(self._tried) == self._n_before else 0
-        if self._stale > REFINEMENTS:
+        if self._stale > REFINEMENTS and self._tried:
             self._begin()
         else:
             self._lay(self._n_points + 1)
@@ -127,7 +128,9 @@ class Permutation:
         j = i + _below(self._n - i, self._rng)
         self._i += 1
         drawn = self._moved.get(j, j)
-        self._moved[j] = self._moved.pop(i, i)
+        at_i = self._moved.pop(i, i)
+        if j > i:
+            self._moved[j] = at_i
         return drawn
 
 

@@ -20,8 +20,8 @@ class Portfolio:
     """Puts the next member into the place of every new trial, as long as there is one (Zimmer et al., TPAMI 2021, section 3.3).
 
     As in Auto-PyTorch, the queue is popped wherever the optimizer asks for a new configuration, so that with brackets the members are
-    spread over several first rungs. What they score is told to the optimizer like everything else, so a model learns from them. An ask
-    takes O(1) more than that of the optimizer.
+    spread over several first rungs. What they score is told to the optimizer like everything else, so a model learns from them; as long as
+    they are open, it believes that its own proposals are. An ask takes O(1) more than that of the optimizer.
     """
 
     def __init__(self, optimizer: Optimizer, members: Iterable[Configuration]) -> None:

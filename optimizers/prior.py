@@ -18,7 +18,7 @@ from scipy.special import ndtr, ndtri
 
 from lcbench.cube import cube
 from lcbench.query import Origin, Query, Result
-from lcbench.space import decode, is_legal, sample
+from lcbench.space import decode, is_legal
 from optimizers.optimizer import Optimizer
 
 Floats = NDArray[np.float64]
@@ -144,8 +144,8 @@ class Prior:
         if query.origin not in (Origin.RANDOM, Origin.INITIAL) or self._rng.random() >= self._beta / (self._beta + self._n_told):
             return query
         point = self._beliefs.draw(self._rng)
-        if not is_legal(point, self._space):  # one more try would bend pi as well; a forbidden draw is left to the space
-            return replace(query, configuration=sample(self._space, self._rng), origin=Origin.PRIOR)
+        if not is_legal(point, self._space):  # one more try would bend pi as well; the optimizer's own draw stays
+            return query
         return replace(query, configuration=decode(point, self._space)[0], origin=Origin.PRIOR)
 
     def tell(self, result: Result) -> None:

@@ -7,6 +7,7 @@ Logarithms of floats lose rungs (1..243 at eta 3 has six, five tools find five),
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Literal
 
 Table = Literal["hpbandster", "li2018"]
@@ -47,12 +48,13 @@ def ladder(max_epochs: int, min_epochs: int, eta: int) -> Ladder:
         ValueError: if not 1 <= min_epochs <= max_epochs or eta < 2.
     """
     for name, value in (("max_epochs", max_epochs), ("min_epochs", min_epochs), ("eta", eta)):
-        if not isinstance(value, int):
+        if not isinstance(value, Integral):
             raise ValueError(f"`{name}` is {value!r}, but must be an integer")
     if not 1 <= min_epochs <= max_epochs:
         raise ValueError(f"`min_epochs` is {min_epochs}, but must lie in 1..{max_epochs} (`max_epochs`)")
     if eta < 2:
         raise ValueError(f"`eta` is {eta}, but must be an integer of at least 2")
+    max_epochs, min_epochs, eta = int(max_epochs), int(min_epochs), int(eta)  # NumPy's integers too
     rungs, epoch = [], max_epochs
     while epoch >= min_epochs:
         rungs.append(epoch)

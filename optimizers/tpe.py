@@ -27,7 +27,7 @@ class TPE:
 
     The good are the min(ceil(gamma n), 25) lowest losses, the bad the others and the open asks, so that parallel asks differ. Both
     densities are product kernels (kde.py) of one width, `width` · n^(-1 / (4 + d)), mixed with one uniform kernel, the prior. Of
-    `n_candidates` draws from the good density the one with the largest ratio good / bad is proposed. An ask takes
+    `n_candidates` draws around the good observations the one with the largest ratio good / bad is proposed. An ask takes
     O(n_candidates · n · d).
 
     Raises:
@@ -57,7 +57,7 @@ class TPE:
             ("n_initial", self.n_initial, self.n_initial >= 1, "be at least 1"),
             ("gamma", self.gamma, 0 < self.gamma < 1, "lie between 0 and 1"),
             ("n_candidates", self.n_candidates, self.n_candidates >= 1, "be at least 1"),
-            ("width", self.width, self.width > 0, "be above 0"),
+            ("width", self.width, self.width >= 1e-3, "be at least 0.001"),
         )
         for name, value, holds, law in laws:
             if not holds:

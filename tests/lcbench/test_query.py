@@ -51,3 +51,9 @@ def test_a_failure_keeps_its_partial_curve():
 
 def test_a_success_is_ok():
     assert Result(QUERY, LearningCurve.empty(), 0.5, 1.0).ok
+
+
+@pytest.mark.parametrize("loss", [math.nan, -math.inf])
+def test_a_failure_is_infinitely_bad(loss):
+    with pytest.raises(ValueError, match="that of a failure is"):
+        Result(QUERY, LearningCurve.empty(), loss, 1.0, Status.CRASHED)

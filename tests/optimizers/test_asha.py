@@ -92,10 +92,21 @@ def test_stopping_goes_on_at_once_or_never(events, which):
             optimizer.tell(result)
             told.append((result.query.rung, result.loss, result.query.trial))
             here = sorted((loss, trial) for rung, loss, trial in told if rung == result.query.rung)
-            rank = 1 + here.index((result.loss, result.query.trial))
-            good = len(here) == 1 or rank / len(here) <= 1 / rungs.eta
+            place = here.index((result.loss, result.query.trial))
+            good = place <= np.quantile(np.arange(len(here)), 1 / rungs.eta) + 1e-9
             if good and result.ok and result.query.rung + 1 < len(rungs.epochs):
                 due_next.append((result.query.trial, result.query.rung + 1))
+
+
+def test_the_best_so_far_always_goes_on():
+    optimizer = StoppingASHA(SPACE, ladder(50, 1, 4), np.random.default_rng(0))
+    for n in range(12):
+        query = optimizer.ask()
+        while query.rung:  # those that go on are asked for at once
+            optimizer.tell(answer(query, 1.0))
+            query = optimizer.ask()
+        optimizer.tell(answer(query, 1.0 - 0.01 * n))
+        assert optimizer._going_on[-1].trial == query.trial
 
 
 @pytest.mark.parametrize("method", [ASHA, StoppingASHA])

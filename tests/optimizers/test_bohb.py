@@ -204,7 +204,7 @@ def test_equal_observations_leave_room():
         ({"n_candidates": 0}, "`n_candidates` is 0, but must be at least 1"),
         ({"random_fraction": 1.5}, "`random_fraction` is 1.5, but must lie in 0..1"),
         ({"bandwidth_factor": 0}, "`bandwidth_factor` is 0, but must be above 0"),
-        ({"min_bandwidth": 0.0}, "`min_bandwidth` is 0.0, but must lie between 0 and 0.5"),
+        ({"min_bandwidth": 0.0}, "`min_bandwidth` is 0.0, but must lie in 1e-5..0.5"),
     ],
 )
 def test_refusals_say_what_is_accepted(hyperparameters, message):

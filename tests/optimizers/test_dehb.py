@@ -11,6 +11,7 @@ from ConfigSpace import ConfigurationSpace, UniformFloatHyperparameter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lcbench.cube import cube
 from lcbench.query import Origin, Result, Status
 from lcbench.space import encode, lcbench_space, sample
 from optimizers.dehb import DEHB
@@ -39,12 +40,19 @@ def grown(seed=0, **settings_):
     return optimizer
 
 
-def test_the_first_round_is_hyperband():
+def test_the_first_bracket_is_hyperband():
     """The same trials go on to the same epochs; here the best first, there the earliest."""
-    hyperband = Hyperband(lcbench_space(), LADDER, np.random.default_rng(0))
-    ours, theirs = (drive(optimizer, FakeBenchmark(), FIRST_ROUND)[0] for optimizer in (make(), hyperband))
+    hyperband, n = Hyperband(lcbench_space(), LADDER, np.random.default_rng(0)), sum(hyperband_bracket(0, LADDER).sizes)
+    ours, theirs = (drive(optimizer, FakeBenchmark(), n)[0] for optimizer in (make(), hyperband))
     theirs = [replace(query, origin=Origin.INITIAL) if query.origin is Origin.RANDOM else query for query in theirs]
     assert sorted(said(ours)) == sorted(said(theirs))
+
+
+def test_in_the_rest_of_the_first_round_children_begin_and_the_best_go_on():
+    asked, _ = drive(make(), FakeBenchmark(), FIRST_ROUND)
+    rest = [query for query in asked if query.bracket > 0]
+    assert {query.origin for query in rest if query.rung == 0} == {Origin.MODEL}
+    assert {query.origin for query in rest if query.rung > 0} == {Origin.PROMOTION}
 
 
 def test_later_every_slot_of_every_bracket_is_a_child():
@@ -66,10 +74,11 @@ def test_a_child_is_its_target_crossed_with_a_mutant_of_the_lower_epoch(epoch):
     mutants = np.array([a + 0.4 * (b - c) for a, b, c in permutations(below, 3)])
     outside = (mutants < 0) | (mutants > 1)
     for _ in range(20):
-        child = optimizer._child(epoch)
+        proposed = optimizer._child(epoch)
+        child = proposed.genes
         assert child.min() >= 0
         assert child.max() <= 1
-        from_target = child == genes(population)[population.pointer % population.size]
+        from_target = child == genes(population)[proposed.place]
         from_mutant = np.isclose(child, mutants) | outside
         assert (from_target | from_mutant).all(axis=1).any()
         assert not from_target.all()
@@ -77,10 +86,12 @@ def test_a_child_is_its_target_crossed_with_a_mutant_of_the_lower_epoch(epoch):
 
 def test_crossover_is_the_share_of_genes_that_the_mutant_gives():
     """Binomial with one gene for certain: of d genes, 1 + (d - 1) Cr on average."""
-    optimizer = grown(crossover=0.25)
+    optimizer, rng = grown(crossover=0.25), np.random.default_rng(1)
+    for member in (member for population in optimizer._populations.values() for member in population.members):
+        member.genes = rng.random(6)  # children share genes with their parents, and a mutant of equal ones changes nothing
     population = optimizer._populations[50]
-    target = genes(population)[population.pointer % population.size]
-    changed = [np.sum(optimizer._child(50) != target) for _ in range(2000)]
+    children = [optimizer._child(50) for _ in range(2000)]
+    changed = [np.sum(child.genes != genes(population)[child.place]) for child in children]
     assert min(changed) == 1
     assert np.mean(changed) == pytest.approx(1 + 5 * 0.25, abs=0.1)
 
@@ -91,10 +102,9 @@ def test_parents_are_the_best_of_the_lower_epoch():
     ranked = sorted(below.members, key=lambda member: member.loss)
     for place, member in enumerate(ranked):
         member.genes = np.full(6, 0.2 if place < own.size else 0.8)  # equal good parents: the mutant is what they are
-    target = own.members[own.pointer % own.size].genes
     for _ in range(50):
         child = optimizer._child(25)
-        assert np.all((child == 0.2) | (child == target))
+        assert np.all((child.genes == 0.2) | (child.genes == own.members[child.place].genes))
 
 
 def test_everything_is_learned_from_what_was_evaluated():
@@ -115,22 +125,33 @@ def test_everything_is_learned_from_what_was_evaluated():
 )
 @settings(max_examples=30, deadline=None)
 def test_selection_is_a_fold_over_the_results_of_an_epoch(seed, n_open, losses):
-    """Fill the population, then go round: the newcomer takes the place if it is not worse. Late, out of order, failed."""
+    """Fill the population, then take the place of the member that the child was crossed with, or of the next in turn, if not worse."""
     optimizer, shuffle, waiting = make(FLOATS, seed), np.random.default_rng(seed), []
-    told = {epoch: [] for epoch in LADDER.epochs}
+    expected, pointer, rivals = {epoch: [] for epoch in LADDER.epochs}, dict.fromkeys(LADDER.epochs, 0), {}
+    sizes = {epoch: max(b.sizes[b.epochs.index(epoch)] for b in map(plan_of, range(4)) if epoch in b.epochs) for epoch in LADDER.epochs}
+
+    def in_turn(epoch, n):
+        place = pointer[epoch] % n
+        pointer[epoch] = place + 1
+        return place
+
     for loss in losses:
-        waiting.append(optimizer.ask())
+        query = optimizer.ask()
+        if query.origin is Origin.MODEL:
+            rivals[query.trial, query.epoch] = in_turn(query.epoch, len(expected[query.epoch]))
+        waiting.append(query)
         if len(waiting) == n_open:
             query = waiting.pop(int(shuffle.integers(n_open)))
             failed = Result.failure(query, Status.CRASHED, "told to fail")
             optimizer.tell(failed if loss == math.inf else replace(FakeBenchmark(FLOATS).evaluate(query), loss=loss))
-            told[query.epoch].append((loss, query.trial))
-    for epoch, results in told.items():
-        size = max(plan.sizes[plan.epochs.index(epoch)] for plan in map(plan_of, range(4)) if epoch in plan.epochs)
-        expected = results[:size]
-        for n, newcomer in enumerate(results[size:]):
-            expected[n % size] = newcomer if newcomer[0] <= expected[n % size][0] else expected[n % size]
-        assert [(member.loss, member.trial) for member in optimizer._populations[epoch].members] == expected
+            members, newcomer = expected[query.epoch], (loss, query.trial)
+            if len(members) < sizes[query.epoch]:
+                members.append(newcomer)
+                continue
+            place = rivals[query.trial, query.epoch] if query.origin is Origin.MODEL else in_turn(query.epoch, len(members))
+            members[place] = newcomer if loss <= members[place][0] else members[place]
+    for epoch, members in expected.items():
+        assert [(member.loss, member.trial) for member in optimizer._populations[epoch].members] == members
 
 
 def plan_of(iteration):
@@ -143,6 +164,41 @@ def test_genes_of_inactive_hyperparameters_are_numbers_too():
     for population in optimizer._populations.values():
         assert genes(population).min() >= 0
         assert genes(population).max() <= 1
+
+
+def test_genes_stay_as_they_were_drawn():
+    """Where a whole number is rounded and where a hyperparameter is inactive; that of a category stays in the cell of its choice."""
+    space = mixed_space()
+    optimizer, benchmark, levels, n_children = make(space), FakeBenchmark(space), cube(space).levels, 0
+    for _ in range(300):
+        query = optimizer.ask()
+        drawn = optimizer._genes.get(query.trial)
+        optimizer.tell(benchmark.evaluate(query))
+        if drawn is not None:
+            n_children += 1
+            kept, cells = optimizer._genes[query.trial], (levels > 0) & ~np.isnan(encode([query.configuration], space)[0])
+            assert np.array_equal(kept[~cells], drawn[~cells])
+            assert np.array_equal(np.floor(kept * levels)[cells], np.floor(drawn * levels)[cells])
+    assert n_children > 100
+
+
+def test_no_choice_is_favoured_where_choices_do_not_matter():
+    space = ConfigurationSpace(space={"a": ["x", "y"], "b": (0.0, 1.0)})
+    rng, shares = np.random.default_rng(0), []
+    for seed in range(20):
+        optimizer, chosen = make(space, seed), []
+        for _ in range(300):
+            query = optimizer.ask()
+            chosen += [query.configuration["a"] == "y"] if query.origin is Origin.MODEL else []
+            optimizer.tell(replace(FakeBenchmark(space).evaluate(query), loss=float(rng.random())))
+        shares.append(np.mean(chosen))
+    assert abs(np.mean(shares) - 0.5) < 4 * np.std(shares) / math.sqrt(20)
+
+
+def test_a_ladder_of_one_rung_is_differential_evolution():
+    optimizer = DEHB(FLOATS, ladder(50, 50, 2), np.random.default_rng(0))
+    asked, _ = drive(optimizer, FakeBenchmark(FLOATS), 40)
+    assert {query.origin for query in asked[10:]} == {Origin.MODEL}
 
 
 def test_evolution_finds_what_draws_do_not():

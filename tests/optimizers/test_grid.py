@@ -5,7 +5,13 @@ from itertools import islice
 
 import numpy as np
 import pytest
-from ConfigSpace import CategoricalHyperparameter, ConfigurationSpace, UniformFloatHyperparameter, UniformIntegerHyperparameter
+from ConfigSpace import (
+    CategoricalHyperparameter,
+    ConfigurationSpace,
+    ForbiddenGreaterThanRelation,
+    UniformFloatHyperparameter,
+    UniformIntegerHyperparameter,
+)
 from scipy.stats import chisquare
 
 from lcbench.space import encode, key
@@ -78,3 +84,11 @@ def test_a_permutation_of_more_numbers_than_fit_into_64_bits():
     drawn = list(islice(permutation(3**80, 0), 100))
     assert len(set(drawn)) == 100
     assert max(drawn) > 2**100
+
+
+def test_where_no_grid_has_a_legal_member_draws_take_its_place():
+    numbers = [UniformFloatHyperparameter("x", 0.0, 1.0, default_value=0.01), UniformFloatHyperparameter("y", 0.0, 0.04)]
+    space = ConfigurationSpace(space=numbers)
+    space.add(ForbiddenGreaterThanRelation(space["x"], space["y"]))
+    optimizer = GridSearch(space, ladder(50, 50, 2), np.random.default_rng(0))
+    assert all(query.configuration["x"] <= query.configuration["y"] for query in (optimizer.ask() for _ in range(5)))

@@ -153,7 +153,7 @@ def test_a_prior_steers_the_model():
         ({"n_initial": 0}, "`n_initial` is 0, but must be at least 1"),
         ({"gamma": 1.0}, "`gamma` is 1.0, but must lie between 0 and 1"),
         ({"n_candidates": 0}, "`n_candidates` is 0, but must be at least 1"),
-        ({"width": -0.1}, "`width` is -0.1, but must be above 0"),
+        ({"width": -0.1}, "`width` is -0.1, but must be at least 0.001"),
     ],
 )
 def test_bad_settings_are_refused(settings, sentence):

@@ -5,6 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
+from ConfigSpace import ConfigurationSpace, ForbiddenGreaterThanRelation
 from hydra.utils import instantiate
 from scipy import integrate
 from scipy.stats import wilcoxon
@@ -224,3 +225,13 @@ def test_draws_from_the_prior_become_rare():
     assert from_prior[0]
     expected = sum(10 / (10 + n) for n in range(400))
     assert from_prior.sum() == pytest.approx(expected, abs=4 * np.sqrt(expected))
+
+
+def test_a_forbidden_draw_from_the_beliefs_leaves_the_optimizers_own():
+    space = ConfigurationSpace(space={"x": (0.0, 1.0), "y": (0.0, 1.0)})
+    space.add(ForbiddenGreaterThanRelation(space["x"], space["y"]))
+    beliefs = Beliefs(space, {"x": {"mean": 0.95, "std": 0.01}, "y": {"mean": 0.05, "std": 0.01}})
+    own, wrapped = (RandomSearch(space, LADDER, np.random.default_rng(0)) for _ in range(2))
+    wrapped = Prior(wrapped, space, beliefs, np.random.default_rng(1), beta=1e6)
+    for _ in range(20):
+        assert wrapped.ask() == own.ask()
