@@ -213,7 +213,10 @@ def test_learns_from_the_configuration_that_was_evaluated(name, space):
             evaluated[query.trial] = sample(benchmark.space, rng)
             query = replace(query, configuration=evaluated[query.trial], origin=Origin.PORTFOLIO)
         assert query.configuration == evaluated[query.trial]
-        optimizer.tell(benchmark.evaluate(query))
+        try:
+            optimizer.tell(benchmark.evaluate(query))
+        except UnsupportedError as error:  # a peer that says so, in one sentence
+            pytest.skip(str(error))
 
 
 @every_optimizer
