@@ -19,7 +19,6 @@ import numpy as np
 import pandas as pd
 
 from analysis.options import AXES
-from experiments.study import cell
 from lcbench.errors import UserError
 
 RUN = ["optimizer", "task", "seed"]
@@ -240,6 +239,8 @@ class Study:
         Raises:
             UserError: if the study was read without them.
         """
+        from experiments.study import cell  # with all that makes studies: the other figures start without it
+
         for o, optimizer in enumerate(self.optimizers):
             for t, task in enumerate(self.tasks):
                 files = sorted(cell(self.path, optimizer, task).glob("*.parquet")) if self.path else []

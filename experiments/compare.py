@@ -205,7 +205,8 @@ def _make_all(study: StudyDirectory, blocks: Sequence[Block], plan: Plan, consol
         return
     done, n_runs = 0, sum(len(block.seeds) for block in blocks)
     n = min(plan.settings["processes"] or cores(), len(blocks))
-    with _one_thread_each(), progress_bar(console) as show, _pool(n) as pool:
+    pool = ProcessPoolExecutor(n, get_context("spawn"), initializer=_end_with_the_study)
+    with _one_thread_each(), progress_bar(console) as show, pool:
         show(0, n_runs, "starting")
         left: dict[Future[dict[int, Columns]], Block] = {}
         waiting = iter(blocks)
@@ -225,10 +226,6 @@ def _make_all(study: StudyDirectory, blocks: Sequence[Block], plan: Plan, consol
             for process in list(getattr(pool, "_processes", {}).values()):  # a block may take minutes, and is made again
                 process.terminate()
             raise
-
-
-def _pool(n: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(n, get_context("spawn"), initializer=_end_with_the_study)
 
 
 def _end_with_the_study() -> None:

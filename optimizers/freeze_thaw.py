@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import ClassVar
 
@@ -90,18 +89,17 @@ class FreezeThaw:
         self._trials: list[_Trial] = []
         self._embed = Embedding(self.space)
         self._model = CurveProcess(self._embed.groups, self.rng)
-        self._granted: deque[int] = deque()
+        self._granted: list[int] = []  # numbers of trials, one for every epoch
         self._n_decisions = 0
 
     def ask(self) -> Query:
         """The next epoch of a trial that was granted it, else of whatever the model chooses."""
-        granted = [number for number in self._granted if self._goes_on(self._trials[number])]
-        ready = next((place for place, number in enumerate(granted) if not self._trials[number].running), None)
-        self._granted = deque(granted)
-        if ready is None:
-            return self._decide()
-        del self._granted[ready]
-        return self._thaw(self._trials[granted[ready]])
+        self._granted = [number for number in self._granted if self._goes_on(self._trials[number])]
+        for place, number in enumerate(self._granted):
+            if not self._trials[number].running:
+                del self._granted[place]
+                return self._thaw(self._trials[number])
+        return self._decide()
 
     def tell(self, result: Result) -> None:
         """Note one more epoch; a failed trial never goes on. Raise KeyError if it answers no open ask."""

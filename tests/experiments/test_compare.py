@@ -104,7 +104,7 @@ def test_what_is_lost_is_made_again_and_nothing_else(made, tmp_path):
     assert {file for file in after if after[file] != before[file]} == {lost}
 
 
-def test_a_study_grows_by_optimizers_tasks_andseeds(made, tmp_path):
+def test_a_study_grows_by_optimizers_tasks_and_seeds(made, tmp_path):
     path, _, _ = study(tmp_path, "tasks=vehicle", "optimizers=random", "seeds=0,1")
     before = stamps(path)
     study(tmp_path, "tasks=car", "optimizers=bohb,bohb:n_candidates=5", "seeds=1..2")
