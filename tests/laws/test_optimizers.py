@@ -258,7 +258,7 @@ def test_finds_the_optimum_region(name, space):
     draws = [benchmark.evaluate(Query(sample(benchmark.space, rng), benchmark.epochs, 0)).loss for _ in range(1000)]
     optimizer = build(name, space)
     single_epochs = getattr(optimizer, "single_epochs", False)  # an ask is one epoch: 12 trainings, where the others have 66 and more
-    _, results = drive(optimizer, benchmark, 12 * LADDER.max if single_epochs else few(optimizer, 200))
+    _, results = drive(optimizer, benchmark, 12 * LADDER.max if single_epochs else few(optimizer, 360))
     assert incumbent(results) < np.quantile(draws, 0.05)
 
 
