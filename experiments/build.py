@@ -17,11 +17,11 @@ from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig
 from rich.console import Console
 
-from experiments.executors import Executor
+from experiments.executors import Workers
 from experiments.simulated import Simulated, Timed
 from lcbench.benchmark import CurveBenchmark
 from lcbench.errors import UserError
-from lcbench.metric import Metric, metric_named
+from lcbench.metric import Metric
 from lcbench.task import TaskInfo
 from optimizers.optimizer import Optimizer
 from optimizers.portfolio import Portfolio, read_members
@@ -31,14 +31,15 @@ from optimizers.rungs import Ladder
 if TYPE_CHECKING:
     from experiments.recorded import Recorded
     from pipeline.live import LiveBenchmark
+    from pipeline.spaces.search_space import SearchSpace
     from pipeline.tasks import Task
 
 Verb = Callable[[DictConfig, Console, float], dict[str, Any]]
 """Does what a configuration asks for, prints to a console, counts from a `time.monotonic()`, and returns the summary."""
-OF_THE_HARNESS = ("name", "verb")
+OF_THE_HARNESS = ("name", "verb", "updates", "portfolio")
 """Keys of a node that are no arguments of what it builds."""
-DEFAULT_METRIC = {"classification": "accuracy", "regression": "r2"}
-"""What is optimised when `metric` is null: the paper's accuracy, and for regression a score without a unit."""
+PORTFOLIOS = Path(__file__).parent / "portfolios"
+"""Where the portfolios lie that come with the code."""
 
 
 def _build(node: DictConfig, noun: str, *args: object, **kwargs: object) -> Any:
@@ -92,9 +93,11 @@ def build_task(config: DictConfig) -> Task:
     return _build(config.task, "task")
 
 
-def build_space(config: DictConfig) -> ConfigurationSpace:
-    """The search space."""
-    return _build(config.space, "space")
+def build_space(config: DictConfig, task: TaskInfo) -> SearchSpace:
+    """The search space of a task, with the changes of `space.updates`."""
+    from pipeline.spaces.updates import updated
+
+    return updated(_build(config.space, "space", task), config.space.get("updates") or {})
 
 
 def build_ladder(config: DictConfig) -> Ladder:
@@ -107,7 +110,7 @@ def build_optimizer(
 ) -> Optimizer:
     """The optimizer with a random generator of its own, behind what the user believes and the portfolio, if there are such.
 
-    `say` is told which members of the portfolio are skipped, and why.
+    `say` is told which members of the portfolio are changed or skipped, and why.
     """
     seeds = np.random.SeedSequence(config.seed)
     optimizer = _build(config.optimizer, "optimizer", space, ladder, np.random.default_rng(seeds), trial_seed=config.seed)
@@ -117,18 +120,31 @@ def build_optimizer(
             optimizer = Prior(optimizer, space, beliefs, np.random.default_rng(seeds.spawn(1)[0]), beta=config.prior.beta)
         except ValueError as error:
             raise UserError(f"`prior` cannot be built: {error}") from None
-    if config.get("portfolio"):
-        members, skipped = read_members(Path(config.portfolio.path), space)
+    path = _portfolio_path(config, optimizer)
+    if path is not None:
+        members, notes = read_members(path, space)
         optimizer = Portfolio(optimizer, members)
-        for reason in skipped:
-            say(reason)
+        for note in notes:
+            say(note)
     return optimizer
 
 
-def build_benchmark(config: DictConfig, task: TaskInfo, space: ConfigurationSpace, ladder: Ladder, directory: Path) -> LiveBenchmark:
+def _portfolio_path(config: DictConfig, optimizer: Optimizer) -> Path | None:
+    """The file of the portfolio; ``auto`` is that of the space, for a method that is used with one by default."""
+    wish = config.get("portfolio")
+    if not wish:
+        return None
+    if wish.name != "auto":
+        return Path(wish.path)
+    named = config.space.get("portfolio")
+    return PORTFOLIOS / f"{named}.json" if named and getattr(optimizer, "with_portfolio", False) else None
+
+
+def build_benchmark(config: DictConfig, task: Task, ladder: Ladder, directory: Path) -> LiveBenchmark:
     """The benchmark that trains for real."""
-    metric = build_metric(config, task)
-    return _build(config.benchmark, "benchmark", task=task, space=space, epochs=ladder.max, metric=metric, directory=directory)
+    metric, search_space = build_metric(config, task), build_space(config, task.info)
+    about = {"task": task.info, "search_space": search_space, "epochs": ladder.max, "metric": metric, "directory": directory}
+    return _build(config.benchmark, "benchmark", **about, keep=config.ensemble.size > 0)
 
 
 def build_recorded(config: DictConfig, task: str) -> Recorded:
@@ -136,19 +152,20 @@ def build_recorded(config: DictConfig, task: str) -> Recorded:
     return _build(config.benchmark, "benchmark", task, space=config.space.name, metric=config.metric)
 
 
-def build_metric(config: DictConfig, task: TaskInfo) -> Metric:
+def build_metric(config: DictConfig, task: Task) -> Metric:
     """The optimised metric.
 
     Raises:
-        UserError: if it is unknown, or does not fit the kind of task.
+        UserError: if it is unknown, does not fit the kind of task, or cannot judge its rows.
     """
-    name = config.metric or DEFAULT_METRIC[task.kind]
-    if name not in task.metrics:
-        raise UserError(f"`metric` is {name!r}, but task {task.name!r} is a {task.kind} task: choose one of {', '.join(task.metrics)}")
-    return metric_named(name)
+    from pipeline.metrics import check_target, metric_for
+
+    metric = metric_for(config.metric, task.info)
+    check_target(metric, task.y[task.val], task.info)
+    return metric
 
 
-def build_executor(config: DictConfig, benchmark: CurveBenchmark) -> Executor:
+def build_executor(config: DictConfig, benchmark: CurveBenchmark) -> Workers:
     """Where the queries are evaluated."""
     return _build(config.executor, "executor", benchmark)
 

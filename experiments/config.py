@@ -32,6 +32,15 @@ class TrialConfig:
 
 
 @dataclass
+class EnsembleConfig:
+    """How trained models become one; see conf/run.yaml."""
+
+    size: int = 50
+    n_best: int = 20
+    max_latency: float | None = None
+
+
+@dataclass
 class OpenMLConfig:
     """Where the OpenML client keeps its files; see conf/run.yaml."""
 
@@ -56,9 +65,12 @@ class RunConfig:
     incumbent: str = "highest_seen"
     budget: BudgetConfig = field(default_factory=BudgetConfig)
     trial: TrialConfig = field(default_factory=TrialConfig)
+    traditional: Any = "all"
+    ensemble: EnsembleConfig = field(default_factory=EnsembleConfig)
     openml: OpenMLConfig = field(default_factory=OpenMLConfig)
     runs: str = ""
     plan: bool = False
+    info: str | None = None
     extend: bool = False
 
 

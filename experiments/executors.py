@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import queue
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Protocol
 
 from lcbench.benchmark import CurveBenchmark
@@ -32,6 +34,14 @@ class Executor(Protocol):
         ...
 
 
+class Workers(Executor, Protocol):
+    """An executor whose workers are real, so that they can do other things as well."""
+
+    def run(self, job: Callable[[], None]) -> None:
+        """Do something else on a worker, as soon as one is free."""
+        ...
+
+
 class Serial:
     """One evaluation at a time, in the calling thread."""
 
@@ -44,6 +54,10 @@ class Serial:
     def submit(self, query: Query) -> None:
         """Queue a query."""
         self._queue.append(query)
+
+    def run(self, job: Callable[[], None]) -> None:
+        """Do it now."""
+        job()
 
     def next(self) -> Result:
         """Evaluate the oldest query."""
@@ -68,6 +82,11 @@ class Local:
     def submit(self, query: Query) -> None:
         """Queue a query."""
         self._pool.submit(self._benchmark.evaluate, query).add_done_callback(self._done.put)
+
+    def run(self, job: Callable[[], None]) -> None:
+        """Queue it like a query."""
+        with suppress(RuntimeError):  # the run has ended
+            self._pool.submit(job)
 
     def next(self) -> Result:
         """Wait for whichever evaluation ends first."""

@@ -6,6 +6,9 @@ events.journal    every ask and tell in order, with the seconds of the run at wh
 journals/         every epoch of every trial, one file per worker
 table.json        what the curves are curves of
 curves.h5         the journals, packed: a database with one table
+traditional/      what there is to say of every traditional model
+ensemble.csv      the ensemble over time, beside the best single model
+predictor/        the model to keep (pipeline/predictor.py)
 summary.json      the outcome
 DONE              written last
 
@@ -41,7 +44,7 @@ from lcbench.space import plain
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-NOT_IDENTITY = ("runs", "openml", "plan", "extend", "debug")
+NOT_IDENTITY = ("runs", "openml", "plan", "info", "extend", "debug")
 """Keys that say how or where a run is made, and not which run it is."""
 EXTENDABLE = ("budget.seconds", "budget.trials", "budget.epochs")
 """Keys that may grow with extend=true."""
@@ -110,16 +113,6 @@ class RunDirectory:
         except (OSError, ValueError) as error:
             remedy = f"delete {self.path / 'DONE'} and give the same command: it is made anew from the record"
             raise UserError(f"{self.path / 'summary.json'} cannot be read ({error}); {remedy}") from None
-
-    @property
-    def baselines(self) -> list[dict[str, Any]]:
-        """The finished baselines of an earlier session; empty if there are none."""
-        path = self.path / "baselines.json"
-        return json.loads(path.read_text()) if path.exists() else []
-
-    def keep_baselines(self, baselines: list[dict[str, Any]]) -> None:
-        """Write down finished baselines, for a later session."""
-        _write(self.path / "baselines.json", json.dumps(baselines, indent=2) + "\n")
 
     @property
     def seconds(self) -> float:

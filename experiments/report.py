@@ -23,12 +23,29 @@ from lcbench.task import TaskInfo
 if TYPE_CHECKING:
     from experiments.recorded import Recorded
 
+REFERENCES = {
+    "constant": {"classification": "majority class", "regression": "mean"},
+    "linear": {"classification": "logistic regression", "regression": "ridge regression"},
+}
+"""Traditional models that every score is compared with."""
+BEST_MODELS = 12
+"""Models in the leaderboard, beside the members of the ensemble."""
 BEST = 5
 """Configurations in the final table."""
 
 
-def summarise(progress: Progress, table: CurveTable, names: dict[str, Any], baselines: list[dict[str, Any]]) -> dict[str, Any]:
-    """The content of summary.json; everything but the values of keys with ``seconds`` in their name repeats with the seed."""
+def summarise(
+    progress: Progress, table: CurveTable, names: dict[str, Any], traditional: list[dict[str, Any]], ensemble: dict[str, Any] | None
+) -> dict[str, Any]:
+    """The content of summary.json; everything but the values of keys with ``seconds`` in their name repeats with the seed.
+
+    Args:
+        progress: the run.
+        table: its curves.
+        names: what names the run.
+        traditional: what `fitting.fit` said of every traditional model, or why it failed.
+        ensemble: what `Ensembling.finish` said, None without an ensemble.
+    """
     recorded = sum(max(training.curve.last_epoch, 0) for training in table.trainings)
     return {
         **names,
@@ -38,7 +55,9 @@ def summarise(progress: Progress, table: CurveTable, names: dict[str, Any], base
         "epochs_trained": recorded if progress.continues else max(recorded, progress.epochs_trained),
         "seconds_trained": sum(result.seconds for result in progress.results),
         **_best(progress),
-        "baselines": baselines,
+        "baselines": _baselines(traditional, table.task),
+        "traditional": traditional,
+        "ensemble": ensemble,
         "versions": provenance_now("")["versions"],
     }
 
@@ -70,6 +89,12 @@ def summarise_simulation(progress: Progress, recorded: Recorded, names: dict[str
         "regret": best.loss - recorded.best_loss if best else None,
         "versions": provenance_now("")["versions"],
     }
+
+
+def _baselines(traditional: list[dict[str, Any]], task: TaskInfo) -> list[dict[str, Any]]:
+    """The references under the names that people know."""
+    found = {record["name"]: record for record in traditional}
+    return [found[name] | {"name": REFERENCES[name][task.kind]} for name in REFERENCES if name in found]
 
 
 def _about(progress: Progress, task: TaskInfo) -> dict[str, Any]:
@@ -113,6 +138,9 @@ def describe_incumbent(best: Result, metric: Metric) -> dict[str, Any]:
 def print_report(summary: dict[str, Any], results: Sequence[Result], metric: Metric, console: Console, directory: Path) -> None:
     """The best configurations, the incumbent beside the baselines, and where everything lies."""
     _print_tables(summary, results, metric, console)
+    if summary["ensemble"]:
+        console.print(_leaderboard(summary))
+        console.print(summary["ensemble"]["words"], highlight=False, soft_wrap=True)
     failures = _failures(summary)
     console.print(
         f"{summary['n_trials']} trials, {summary['epochs_trained']} epochs, {summary['seconds']:.1f} s; failed: {failures}", highlight=False
@@ -121,6 +149,8 @@ def print_report(summary: dict[str, Any], results: Sequence[Result], metric: Met
     console.print(
         f"everything lies in {directory}: summary.json, curves.h5 (python -m lcbench info {directory})", highlight=False, soft_wrap=True
     )
+    if summary["ensemble"]:
+        console.print(f"predict a table: python -m pipeline.predict {directory} new.csv", highlight=False, soft_wrap=True)
 
 
 def print_simulation(summary: dict[str, Any], results: Sequence[Result], metric: Metric, console: Console, directory: Path) -> None:
@@ -167,9 +197,9 @@ def _print_what_is_missing(summary: dict[str, Any], results: Sequence[Result], c
     """Why there is no incumbent, or no baseline, and the first failure."""
     if summary["incumbent"] is None:
         console.print(f"there is no incumbent: no trial ended with a score that `incumbent={summary['incumbent_policy']}` counts")
-    for baseline in summary.get("baselines", []):
-        if "error" in baseline:
-            console.print(f"{baseline['name']}: {baseline['error'].strip().splitlines()[-1]}", highlight=False)
+    for model in summary.get("traditional", []):
+        if "error" in model:
+            console.print(f"{model['name']}: {model['error'].strip().splitlines()[-1]}", highlight=False)
     for failure in dict.fromkeys(result.error for result in results if not result.ok):
         console.print(f"first failure of its kind:\n{failure}", style="red", highlight=False, markup=False)
         break
@@ -197,9 +227,10 @@ def _best_table(results: Sequence[Result], metric: Metric) -> Table:
 
 
 def _score_table(summary: dict[str, Any]) -> Table:
-    """The incumbent beside the majority class (or mean) and a default linear model, on the same split."""
+    """The incumbent beside the ensemble, the majority class (or mean) and a linear model, on the same split."""
     incumbent = summary["incumbent"]
     models = [("incumbent", incumbent["scores"])] if incumbent else []
+    models += [("ensemble", summary["ensemble"]["scores"])] if summary.get("ensemble") else []
     models += [(baseline["name"], baseline.get("scores", {})) for baseline in summary.get("baselines", [])]
     optimised = [f"{split}_{summary['metric']['name']}" for split in ("val", "test")]
     first: dict[str, float] = next((scores for _, scores in models if scores), {})
@@ -211,3 +242,36 @@ def _score_table(summary: dict[str, Any]) -> Table:
     for name in names:
         table.add_row(name, *(f"{scores[name]:.4f}" if name in scores else "–" for _, scores in models))
     return table
+
+
+def _leaderboard(summary: dict[str, Any]) -> Table:
+    """The ensemble, its members and the best other models: scores, what they cost, and their weight."""
+    metric, ensemble = summary["metric"], summary["ensemble"]
+    sign = -1 if metric["direction"] == "maximize" else 1
+    ranked = sorted(ensemble["models"], key=lambda model: (sign * model["validation_score"], model["name"]))
+    shown = [model for i, model in enumerate(ranked) if i < BEST_MODELS or model["weight"]]
+    table = Table(title=f"models, by {metric['name']} on the validation rows", title_justify="left")
+    table.add_column("model", no_wrap=True)
+    for column in ("validation", "test", "fit s", "ms / 1,000 rows", "weight"):
+        table.add_column(column, justify="right")
+    scores, members = ensemble["scores"], [model for model in shown if model["weight"]]
+    cost = 1000 * sum(model["predict_seconds_per_1000"] for model in members)
+    both = (f"{scores[split + '_' + metric['name']]:.4f}" for split in ("val", "test"))
+    table.add_row(
+        f"ensemble of {len(members)}", *both, f"{sum(m['fit_seconds'] for m in members):.1f}", f"{cost:.1f}", "1", end_section=True
+    )
+    for model in shown:
+        values = (f"{model['validation_score']:.4f}", f"{model['test_score']:.4f}", f"{model['fit_seconds']:.1f}")
+        weight = f"{model['weight']:.2f}" if model["weight"] else ""
+        table.add_row(_model_name(model["name"]), *values, f"{1000 * model['predict_seconds_per_1000']:.1f}", weight)
+    return table
+
+
+def _model_name(name: str) -> str:
+    """A model in words.
+
+    >>> _model_name("00003-012"), _model_name("lightgbm")
+    ('network 3 at epoch 12', 'lightgbm')
+    """
+    trial, _, epoch = name.partition("-")
+    return f"network {int(trial)} at epoch {int(epoch)}" if trial.isdigit() else name

@@ -1,9 +1,7 @@
-"""The main job: search on one task, record everything, report an honest score."""
+"""The main job: search on one task, record everything, keep a model, report an honest score."""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,40 +12,47 @@ from experiments import build
 from experiments.config import Budget, check_seed
 from experiments.cost import Account, WallClock
 from experiments.display import display
+from experiments.ensembling import Ensembling
 from experiments.incumbent import check_policy
+from experiments.information import show_information
 from experiments.loop import Asked, Loop, Observer, Told
 from experiments.plan import planned_epochs, show_plan
 from experiments.progress import Progress
 from experiments.records import RunDirectory, TrainingLog, identity, run_path
 from experiments.report import print_report, summarise
+from experiments.traditional import Traditional, chosen
 from lcbench.errors import UserError
 from lcbench.header import provenance_now
-from lcbench.metric import metric_named
 from lcbench.rundir import HEADER, pack, read_header, read_run, write_header
-from pipeline.baselines import constant_baseline, linear_baseline
+from lcbench.task import TaskInfo
+from pipeline.ensemble import check_options
 from pipeline.live import LiveBenchmark
-from pipeline.sandbox import Failure, Limits, Sandbox, run_in_child, warm_up
+from pipeline.metrics import metric_for
+from pipeline.sandbox import Limits, Sandbox, warm_up
 from pipeline.tasks import Task, task_name
 
-BASELINE_SHARE, BASELINE_SECONDS = 0.1, 60.0
-"""The linear baseline may take this share of the run's seconds, or so many where no clock decides."""
-REPORT_SECONDS = 2.0
-"""Of a run's seconds this many, and at most a twentieth, are kept for packing and reporting."""
+REPORT_SHARE, REPORT_SECONDS = 0.05, 5.0
+"""Of a run's seconds this share, and at most so many, are kept for the last ensemble, packing and reporting."""
+ANY_TASK = TaskInfo("any", "classification", None, 0, "none", 1, 1, 1, 1, 2)
+"""Stands for the task before one is loaded: spaces and schedules can be checked with it."""
 
 
-def search(config: DictConfig, console: Console, start: float) -> dict[str, Any]:
+def search(config: DictConfig, console: Console, start: float, task: Task | None = None) -> dict[str, Any]:
     """Make, continue or report the run that `config` names; returns its summary.
 
     Args:
         config: the composed configuration.
         console: where to print.
         start: `time.monotonic()` from which the budget in seconds counts.
+        task: the task, if it is loaded already; else the one that `config` describes.
     """
     budget = check(config)
+    if config.info is not None:
+        return show_information(config.info, build.build_space(config, build.build_task(config).info), console)
     if config.plan:
         live, ladder = config.benchmark, build.build_ladder(config)
         account = Account(budget, bool(live.continue_trials), extra_epochs=int(live.published_defects))
-        optimizer = build.build_optimizer(config, build.build_space(config), ladder)
+        optimizer = build.build_optimizer(config, build.build_space(config, ANY_TASK).space, ladder)
         return show_plan(f"plan of {config.optimizer.name} on {task_name(config.task)}", optimizer, account, ladder, console)
     names = {
         "benchmark": config.benchmark.name,
@@ -59,9 +64,11 @@ def search(config: DictConfig, console: Console, start: float) -> dict[str, Any]
     with RunDirectory(path, identity(config, budget), extend=config.extend) as directory:
         if directory.finished:
             console.print(f"this run is finished; delete {path} to make it again", highlight=False, soft_wrap=True)
-            return _report(config, directory, console)
-        limit = None if budget.seconds is None else budget.seconds - min(REPORT_SECONDS, budget.seconds / 20)
-        return _run(config, directory, budget, WallClock(limit, directory.seconds, start), names, console)
+            return _report(directory, console)
+        limit = None if budget.seconds is None else budget.seconds - min(REPORT_SECONDS, REPORT_SHARE * budget.seconds)
+        clock = WallClock(limit, directory.seconds, start)
+        warm_up()  # the fork server loads torch while the task is loaded here
+        return _run(config, directory, task or build.build_task(config), (budget, clock), names, console)
 
 
 def check(config: DictConfig) -> Budget:
@@ -69,34 +76,51 @@ def check(config: DictConfig) -> Budget:
     check_seed(config.seed)
     check_policy(config.incumbent)
     Limits(config.trial.seconds, config.trial.memory_mb)
-    build.build_optimizer(config, build.build_space(config), build.build_ladder(config))
+    chosen(config.traditional, ANY_TASK)
+    check_options(**ensemble_options(config))
+    build.build_optimizer(config, build.build_space(config, ANY_TASK).space, build.build_ladder(config))
     return Budget.of(config.budget)
 
 
+def ensemble_options(config: DictConfig) -> dict[str, Any]:
+    """The options of the ensemble; a size of 0 stands for none."""
+    return {"size": config.ensemble.size, "n_best": config.ensemble.n_best, "max_latency": config.ensemble.max_latency}
+
+
 def _run(
-    config: DictConfig, directory: RunDirectory, budget: Budget, clock: WallClock, names: dict[str, str], console: Console
+    config: DictConfig,
+    directory: RunDirectory,
+    task: Task,
+    limits: tuple[Budget, WallClock],
+    names: dict[str, str],
+    console: Console,
 ) -> dict[str, Any]:
-    """Load, search, pack, summarise."""
-    warm_up()  # the fork server loads torch while the task is loaded here
-    task = build.build_task(config)
+    """Search, choose the ensemble, pack, summarise."""
+    budget, clock = limits
     for note in task.notes:
         console.print(note, highlight=False, soft_wrap=True)
     if config.benchmark.published_defects:
-        console.print("published_defects=true: test_cross_entropy is LCBench's double softmax, not comparable with the baselines'")
-    space, ladder = build.build_space(config), build.build_ladder(config)
-    live = build.build_benchmark(config, task.info, space, ladder, directory.path)
+        console.print("published_defects=true: test_cross_entropy is LCBench's double softmax, not comparable with other models'")
+    ladder = build.build_ladder(config)
+    live = build.build_benchmark(config, task, ladder, directory.path)
     _name_table(directory.path, live, live.set_up(task))
-    history = list(directory.history(space))
-    planned = planned_epochs(build.build_optimizer(config, space, ladder, console.print), _account(live, budget), ladder)
+    history = list(directory.history(live.space))
+    planned = planned_epochs(build.build_optimizer(config, live.space, ladder, console.print), _account(live, budget), ladder)
     progress = Progress(clock, ladder, live.metric, config.incumbent, directory.path, continues=live.continue_trials, planned=planned)
     progress.replay(history)
+    ensembling = Ensembling(live, clock, ensemble_options(config), config.seed) if live.keep else None
+    if ensembling:
+        ensembling.replay(history)
     title = f"{names['optimizer']} on {names['task']} ({names['space']} space, seed {config.seed})"
     sandbox = Sandbox(live, Limits(config.trial.seconds, config.trial.memory_mb), clock.deadline)
-    with ThreadPoolExecutor(1) as background, display(progress, title, console) as shown:
-        baselines = background.submit(_baselines, task, directory, sandbox, clock)
-        _loop(config, directory, sandbox, _account(live, budget), clock, (progress, shown), history)
+    wanted = chosen(config.traditional if ensembling else "none", task.info)
+    traditional = Traditional(directory.path, sandbox, clock, wanted, config.seed, ensembling.add if ensembling else lambda name: None)
+    with display(progress, title, console) as shown:
+        observers = (progress, *((ensembling,) if ensembling else ()), shown)
+        _loop(config, directory, traditional, _account(live, budget), observers, history)
     pack(directory.path)
-    summary = summarise(progress, read_run(directory.path), {**names, "seed": config.seed}, baselines.result())
+    told = ensembling.finish() if ensembling else None
+    summary = summarise(progress, read_run(directory.path), {**names, "seed": config.seed}, traditional.records, told)
     directory.finish(summary)
     live.tear_down()
     print_report(summary, progress.results, live.metric, console, directory.path)
@@ -126,19 +150,21 @@ def _name_table(directory: Path, live: LiveBenchmark, checksum: int) -> None:
 def _loop(
     config: DictConfig,
     directory: RunDirectory,
-    sandbox: Sandbox,
+    traditional: Traditional,
     account: Account,
-    clock: WallClock,
     observers: tuple[Observer, ...],
     history: list[Asked | Told],
 ) -> None:
     """Search until the budget ends; the record hears of every ask and tell before the display does."""
+    sandbox, clock = traditional.sandbox, traditional.clock
     executor = build.build_executor(config, sandbox)
     optimizer = build.build_optimizer(config, sandbox.space, build.build_ladder(config))
     log = TrainingLog(directory.path, clock, account.spent, sandbox.benchmark.horizon, len(directory.events))
     log.note("session", **provenance_now(licence="not stated"))
     try:
+        traditional.start(executor)
         Loop(optimizer, executor, account, clock, (log, *observers), in_order=not account.budget.by_clock).run(history)
+        traditional.wait()
     except BaseException:  # also Ctrl-C: nobody waits for what runs
         sandbox.stop()
         raise
@@ -148,22 +174,9 @@ def _loop(
         executor.close()
 
 
-def _baselines(task: Task, directory: RunDirectory, sandbox: Sandbox, clock: WallClock) -> list[dict[str, Any]]:
-    """The honest references, once per run; the linear model in a child, because on a large task it may not end in time."""
-    if directory.baselines:
-        return directory.baselines
-    limits = Limits(BASELINE_SECONDS if clock.limit is None else max(BASELINE_SHARE * clock.limit, 1.0), sandbox.limits.memory_mb)
-    linear = run_in_child(linear_baseline, task, limits=limits, name="baseline", stop=sandbox.stop_signal)
-    found = [asdict(constant_baseline(task))]
-    if isinstance(linear, Failure):
-        return [*found, {"name": "linear model", "status": str(linear.status), "error": linear.error}]
-    directory.keep_baselines([*found, asdict(linear)])
-    return [*found, asdict(linear)]
-
-
-def _report(config: DictConfig, directory: RunDirectory, console: Console) -> dict[str, Any]:
+def _report(directory: RunDirectory, console: Console) -> dict[str, Any]:
     """Print a finished run again from its record."""
-    summary = directory.summary
-    results = [event.result for event in directory.history(build.build_space(config)) if isinstance(event, Told)]
-    print_report(summary, results, metric_named(summary["metric"]["name"]), console, directory.path)
+    summary, header = directory.summary, read_header(directory.path)
+    results = [event.result for event in directory.history(header.space) if isinstance(event, Told)]
+    print_report(summary, results, metric_for(summary["metric"]["name"], header.task), console, directory.path)
     return summary

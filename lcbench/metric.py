@@ -61,16 +61,25 @@ METRICS: dict[str, Metric] = {
         Metric("accuracy", "maximize", (0.0, 1.0), "fraction"),
         Metric("balanced_accuracy", "maximize", (0.0, 1.0), "fraction"),
         Metric("cross_entropy", "minimize", (0.0, math.inf), "nat"),
+        Metric("roc_auc", "maximize", (0.0, 1.0), "fraction"),
+        Metric("roc_auc_ovo", "maximize", (0.0, 1.0), "fraction"),
+        Metric("f1_macro", "maximize", (0.0, 1.0), "fraction"),
+        Metric("f1_micro", "maximize", (0.0, 1.0), "fraction"),
+        Metric("f1_weighted", "maximize", (0.0, 1.0), "fraction"),
+        Metric("mcc", "maximize", (-1.0, 1.0), "correlation"),
         Metric("rmse", "minimize", (0.0, math.inf), "target"),
         Metric("mae", "minimize", (0.0, math.inf), "target"),
         Metric("r2", "maximize", (-math.inf, 1.0), "fraction"),
+        Metric("rmsle", "minimize", (0.0, math.inf), "nat"),
         Metric("loss", "minimize", (0.0, math.inf), "nat or squared target deviation"),
     )
 }
-"""Every metric by name; which of them a task can be optimised for, `TaskInfo.metrics` says."""
+"""Every metric by name; `TaskInfo.metrics` says which of them every training records, `pipeline.metrics` how each is computed."""
 
 CLASSIFICATION_METRICS = ("accuracy", "balanced_accuracy", "cross_entropy")
+"""What is recorded after every epoch of a classification, whatever is optimised."""
 REGRESSION_METRICS = ("rmse", "mae", "r2")
+"""What is recorded after every epoch of a regression, whatever is optimised."""
 
 
 SCALES = {"percent": 0.01}

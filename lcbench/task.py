@@ -34,10 +34,12 @@ class TaskInfo:
     """Columns of the table without the target, before preprocessing."""
     n_classes: int
     """Number of classes, 0 for regression."""
+    n_categorical: int = -1
+    """Columns of categories among the features, -1 where not recorded."""
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """Names of the metrics that are measured on this kind of task."""
+        """Names of the metrics that are measured after every epoch on this kind of task, whatever is optimised."""
         return CLASSIFICATION_METRICS if self.kind == "classification" else REGRESSION_METRICS
 
     @property

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 from ConfigSpace import ConfigurationSpace
@@ -34,6 +35,8 @@ class BOHB:
     Raises:
         ValueError: if a hyperparameter of the method lies outside its range.
     """
+
+    with_portfolio: ClassVar[bool] = True
 
     space: ConfigurationSpace
     """Where configurations are drawn from."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +11,11 @@ from ConfigSpace import Configuration, ConfigurationSpace
 
 from lcbench.errors import UserError
 from lcbench.query import Origin, Query, Result
-from lcbench.space import checked_configuration
+from lcbench.space import plain
+from optimizers.adaptation import Adapted, adapted
 from optimizers.optimizer import Optimizer
+from optimizers.portfolio_file import read_portfolio
+from optimizers.published_portfolio import which
 
 
 class Portfolio:
@@ -42,23 +44,47 @@ class Portfolio:
 
 
 def read_members(path: Path, space: ConfigurationSpace) -> tuple[list[Configuration], list[str]]:
-    """Members from a JSON file, a list of objects {hyperparameter: value}; and why some of them are not legal in `space`.
+    """The members of a file as configurations of `space`, and what a reader should know about them, a sentence each.
+
+    The file is in one of the formats of `portfolio_file`. Members that are not legal in `space` are adapted to it, see `adapted`; what
+    that took is noted once for all members with the same hyperparameters missing or dropped, and per member where a number is moved or
+    the member is skipped.
 
     Raises:
-        UserError: if the file cannot be read as such a list, or no member is legal.
+        UserError: if the file cannot be read as a portfolio, or no member can be adapted.
     """
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"`portfolio.path` is {str(path)!r}, which cannot be read: {error}") from None
-    if not (isinstance(values, list) and values and all(isinstance(member, dict) for member in values)):
-        raise UserError(f"{path} is no portfolio: it must be a JSON list of objects, [{{hyperparameter: value, …}}, …]")
-    members, skipped = [], []
-    for number, member in enumerate(values):
+    file = read_portfolio(path)
+    members: dict[int, Adapted] = {}
+    notes = []
+    for number, values in enumerate(file.members):
         try:
-            members.append(checked_configuration(member, space))
+            members[number] = adapted(values, space)
+            notes += [f"member {number}: {words}" for words in members[number].moved]
         except UserError as error:
-            skipped.append(f"member {number} of {path} is skipped: {error}")
+            notes.append(f"member {number} of {path} is skipped: {error}")
     if not members:
-        raise UserError(f"no member of {path} is legal in the space {space.name!r}; the first: {skipped[0]}")
-    return members, skipped
+        home = f", which were made for the space {file.header['space']!r}," if file.header.get("space") else ""
+        raise UserError(f"no member of {path}{home} is legal in the space {space.name!r}; the first: {notes[0]}")
+    defaults = plain({name: hyperparameter.default_value for name, hyperparameter in space.items()})
+    shared = [
+        *(f"missing in {who}, so that the default counts: {_with(names, defaults)}" for who, names in _who(members, "missing")),
+        *(f"not in the space {space.name!r}, so dropped from {who}: {', '.join(names)}" for who, names in _who(members, "unknown")),
+        *(f"not active beside the rest, so dropped from {who}: {', '.join(names)}" for who, names in _who(members, "inactive")),
+    ]
+    return [member.configuration for member in members.values()], file.notes + shared + notes
+
+
+def _who(members: Mapping[int, Adapted], trouble: str) -> Iterator[tuple[str, list[str]]]:
+    """Groups of members in words, and the hyperparameters with a kind of trouble that just these have."""
+    found: dict[str, list[int]] = {}
+    for number, member in members.items():
+        for name in getattr(member, trouble):
+            found.setdefault(name, []).append(number)
+    groups: dict[tuple[int, ...], list[str]] = {}
+    for name, numbers in found.items():
+        groups.setdefault(tuple(numbers), []).append(name)
+    return ((which(numbers, len(members)), names) for numbers, names in groups.items())
+
+
+def _with(names: Iterable[str], defaults: Mapping[str, object]) -> str:
+    return ", ".join(f"{name} = {defaults[name]!r}" for name in names)

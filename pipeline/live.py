@@ -22,10 +22,10 @@ from lcbench.query import Query, Result, Status
 from lcbench.recording import epoch_record, training_record
 from lcbench.space import key, plain
 from lcbench.task import TaskInfo
+from pipeline.spaces.search_space import SearchSpace
 from pipeline.tasks import Task
 
 if TYPE_CHECKING:
-    from pipeline.preprocessing import Prepared
     from pipeline.training import Recipe, Training
 
 CHECKPOINT_SECONDS = 30.0
@@ -34,25 +34,30 @@ CHECKPOINT_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class LiveBenchmark:
-    """Trains configurations of the LCBench space on one prepared task; picklable, so that a child can do it.
+    """Trains configurations of a search space on one task; picklable, so that a child can do it.
 
-    The directory holds ``prepared/`` (the arrays), ``journals/`` (one file per worker) and ``checkpoints/``.
+    The directory holds ``prepared/`` (the arrays), ``journals/`` (one file per worker), ``checkpoints/`` and, if the trained networks
+    are kept, ``members/`` (`pipeline.members`).
     """
 
     task: TaskInfo
     """The task that is trained on."""
-    space: ConfigurationSpace
-    """The configurations that can be trained."""
+    search_space: SearchSpace
+    """The configurations that can be trained, and what they leave out."""
     epochs: int
     """The largest epoch that can be asked for."""
     metric: Metric
     """The metric whose validation loss is returned."""
     directory: Path
     """The run directory."""
+    keep: bool = True
+    """Keep every network that was asked for with its predictions, for an ensemble."""
     continue_trials: bool = True
     """Promoted trials continue from their checkpoint; False trains every rung from scratch, as HpBandSter does."""
     anneal: Literal["full", "rung"] = "full"
     """Learning rates fall to zero at full training, or at the epoch of the query (LCBench's runs with budget 6, 12, 25)."""
+    patience: int | None = None
+    """Epochs without a better validation loss after which a training stops, and is judged at its best epoch; None: never."""
     published_defects: bool = False
     """Reproduce what is known to be wrong in the published curves (docs/decisions/0003), one epoch more included."""
 
@@ -61,16 +66,23 @@ class LiveBenchmark:
             raise UserError(f"`benchmark.anneal` is {self.anneal!r}, but must be 'full' or 'rung'")
         if self.anneal == "rung" and self.continue_trials:
             raise UserError("`benchmark.anneal` is 'rung', so every rung is a training of its own: set `benchmark.continue_trials=false`")
+        if self.patience is not None and self.patience < 1:
+            raise UserError(f"`benchmark.patience` is {self.patience}, but must be at least 1, or null for no early stopping")
+
+    @property
+    def space(self) -> ConfigurationSpace:
+        """The configurations that can be trained."""
+        return self.search_space.space
 
     def set_up(self, task: Task) -> int:
-        """Preprocess the task once and make the folders that `evaluate` works in; returns a checksum of the arrays."""
-        from pipeline.preprocessing import prepare
+        """Write the table once and make the folders that `evaluate` works in; returns a checksum of the table."""
+        from pipeline.preprocessing.raw import RawTable
 
         for folder in ("journals", "checkpoints"):
             (self.directory / folder).mkdir(parents=True, exist_ok=True)
-        data = prepare(task)
-        data.save(self.directory / "prepared")
-        return data.checksum()
+        raw = RawTable.of(task)
+        raw.save(self.prepared / "raw")
+        return raw.checksum()
 
     def tear_down(self) -> None:
         """Remove the arrays and checkpoints of a finished run; both can be made again, checkpoints by training again."""
@@ -81,28 +93,44 @@ class LiveBenchmark:
         """Train `query.trial` up to `query.epoch`, from its checkpoint where there is one."""
         import torch
 
-        from pipeline.training import Training
-
         torch.set_num_threads(1)  # parallelism is over trials; two threads per small network were 18 times slower
-        training = Training(self._data(), self._recipe(query))
-        checkpoint = self._checkpoint(query)
-        if self.continue_trials and checkpoint.exists() and not training.restore(checkpoint):
-            training = Training(self._data(), self._recipe(query))  # the checkpoint is damaged: train again
+        training = self._begin(query)
         spent = training.entries[-1].seconds if training.entries else 0.0
-        target = query.epoch + self.extra_epochs
-        diverged = self._train(training, target, query)
-        curve = LearningCurve.from_entries(training.entries).prefix(target)
+        diverged = self._train(training, query.epoch + self.extra_epochs, query)
+        curve = LearningCurve.from_entries(training.entries)
         seconds = max(float(curve.seconds[-1]) - spent, 0.0)
         if diverged:
             return Result.failure(query, Status.DIVERGED, diverged, curve=curve, seconds=seconds)
         if self.continue_trials:
-            training.save(checkpoint)
-        return Result.measured(query, curve, self.metric.loss(curve.at(target)[self.metric.on("val")]), seconds)
+            training.save(self._checkpoint(query))
+        judged = training.judge()
+        if self.keep:
+            self._keep(training, query)
+        return Result.measured(query, curve, self.metric.loss(curve.at(judged)[self.metric.on("val")]), seconds)
 
     @property
     def extra_epochs(self) -> int:
         """Epochs that every training goes beyond its query: the original's loop ran one too many."""
         return 1 if self.published_defects else 0
+
+    @property
+    def prepared(self) -> Path:
+        """Where the arrays lie."""
+        return self.directory / "prepared"
+
+    def _begin(self, query: Query) -> Training:
+        """The training of a query, where its checkpoint left it, or at its start."""
+        from pipeline.preprocessing.cache import prepared
+        from pipeline.training import Training
+
+        recipe = self._recipe(query)
+        data = prepared(self.prepared, recipe.settings, recipe.seed, self.task)
+        training, checkpoint = Training(data, recipe, self.metric), self._checkpoint(query)
+        if not self.continue_trials or not checkpoint.exists():
+            return training
+        if training.restore(checkpoint) and training.epoch <= query.epoch + self.extra_epochs:
+            return training
+        return Training(data, recipe, self.metric)  # the checkpoint is damaged, or already further: train again
 
     def _train(self, training: Training, target: int, query: Query) -> str:
         """Advance to `target`, every epoch to the journal; returns why the training diverged, or nothing."""
@@ -111,7 +139,7 @@ class LiveBenchmark:
         with Journal(self.directory / "journals" / f"{multiprocessing.current_process().name}.journal") as journal:
             if not training.entries:
                 journal.append(training_record(**name, **self._describe(query, training.network.n_parameters)))
-            while training.epoch < target:
+            while training.epoch < target and not training.stopped:
                 epoch, seconds, values = training.advance()
                 journal.append(epoch_record(**name, epoch=epoch, seconds=seconds, values=values))
                 bad = [column for column in ("train_loss", self.metric.on("val")) if not math.isfinite(values[column])]
@@ -122,20 +150,23 @@ class LiveBenchmark:
                     saved = seconds
         return ""
 
+    def _keep(self, training: Training, query: Query) -> None:
+        """Store the network with its predictions."""
+        from pipeline.members import keep_network
+        from pipeline.preprocessing.cache import folder
+
+        keep_network(self.directory, training, member_name(query), folder(self.prepared, training.recipe.settings, query.seed))
+
     @staticmethod
     def _describe(query: Query, n_parameters: int) -> dict[str, Any]:
         configuration = plain(query.configuration)
         return {"seed": query.seed, "configuration": configuration, "origin": str(query.origin), "n_parameters": n_parameters}
 
-    def _data(self) -> Prepared:
-        from pipeline.preprocessing import Prepared
-
-        return Prepared.load(self.directory / "prepared", self.task)
-
     def _recipe(self, query: Query) -> Recipe:
         from pipeline.training import Recipe
 
-        return Recipe(plain(query.configuration), query.seed, self.horizon(query), self.published_defects)
+        settings = self.search_space.settings(query.configuration)
+        return Recipe(settings, query.seed, self.horizon(query), self.published_defects, self.patience)
 
     def horizon(self, query: Query) -> int:
         """Epochs after which the learning rate of this query's training is at its floor."""
@@ -143,3 +174,8 @@ class LiveBenchmark:
 
     def _checkpoint(self, query: Query) -> Path:
         return self.directory / "checkpoints" / f"{query.trial:05d}-{key(query.configuration)}.pt"
+
+
+def member_name(query: Query) -> str:
+    """Name under which the network of a query is kept, e.g. ``00003-012``."""
+    return f"{query.trial:05d}-{query.epoch:03d}"

@@ -186,9 +186,9 @@ def _task(
     if classes and len(np.unique(y[rows.train])) < 2:
         only = classes[int(y[rows.train][0])]
         raise UserError(f"all {len(rows.train)} training rows of task {name!r} are of class {only!r}, but two are needed: give more rows")
-    info = TaskInfo(
-        name, kind, id, fold, rows.words, len(rows.train), len(rows.val), len(rows.test), n_features=X.shape[1], n_classes=len(classes)
-    )
+    n_categorical = sum(isinstance(dtype, pd.CategoricalDtype) for dtype in X.dtypes)
+    sizes = (len(rows.train), len(rows.val), len(rows.test))
+    info = TaskInfo(name, kind, id, fold, rows.words, *sizes, X.shape[1], len(classes), n_categorical)
     return Task(info, X, y, classes, rows.train, rows.val, rows.test, (*notes, *rows.notes))
 
 

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from ConfigSpace import (
@@ -24,6 +24,8 @@ from lcbench.metric import METRICS, Metric
 from lcbench.query import Query, Result
 from lcbench.space import encode, lcbench_space
 from lcbench.task import TaskInfo
+from pipeline.spaces import lcbench
+from pipeline.spaces.search_space import SearchSpace
 
 FAKE_TASK = TaskInfo(
     name="fake",
@@ -124,9 +126,9 @@ def mixed_space() -> ConfigurationSpace:
     return space
 
 
-def wild_space() -> ConfigurationSpace:
+def wild_space(task: TaskInfo) -> SearchSpace:
     """The LCBench space with learning rates at which every training diverges."""
     space = ConfigurationSpace(name="wild")
     for name, hyperparameter in lcbench_space().items():
         space.add(UniformFloatHyperparameter(name, 1e5, 1e6) if name == "learning_rate" else hyperparameter)
-    return space
+    return replace(lcbench.space(task), space=space)

@@ -2,67 +2,78 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from pipeline.shapes import widths
+from lcbench.task import TaskInfo
+from pipeline.networks.activations import ACTIVATIONS
+from pipeline.networks.dropout import dropout_rates
+from pipeline.networks.initialisation import initialise
+from pipeline.networks.mlp import MLP
+from pipeline.networks.stochastic import start_epoch
+from pipeline.shapes import SHAPES, widths
 from pipeline.streams import Purpose, stream
+
+if TYPE_CHECKING:
+    from ConfigSpace import ConfigurationSpace
 
 DROPOUT_OFF_AT = 0.05
 """Dropout layers exist only if max_dropout is above this (Auto-PyTorch, shapedmlpnet.py)."""
-DROPOUT_SCALE = 1000
-"""The dropout rates follow the width rule with this many "units", divided by it again (same file)."""
 
 
-class StreamDropout(nn.Module):
-    """Inverted dropout that draws from its own random stream instead of torch's global one.
+def space(task: TaskInfo) -> ConfigurationSpace:
+    """Depth, one maximum width, one shape and one maximum dropout for all layers (ground truth 3.2)."""
+    from ConfigSpace import Categorical, ConfigurationSpace, EqualsCondition, Float, Integer
 
-    Shape: (batch, units) -> (batch, units). At evaluation it is the identity.
+    use_dropout = Categorical("use_dropout", [True, False], default=False)
+    max_dropout = Float("max_dropout", (0.0, 1.0), default=0.5)
+    result = ConfigurationSpace()
+    result.add(
+        Integer("num_layers", (1, 15), default=3),
+        Integer("max_units", (10, 1024), log=True, default=200),
+        Categorical("shape", list(SHAPES), default="funnel"),
+        Categorical("activation", list(ACTIVATIONS)),
+        Categorical("batch_norm", [True, False], default=False),
+        use_dropout,
+        max_dropout,
+        EqualsCondition(max_dropout, use_dropout, True),
+    )
+    return result
+
+
+def build(settings: Mapping[str, Any], n_features: int, n_outputs: int, *, seed: int) -> nn.Module:
+    """The network of these settings, with torch's default weights.
+
+    `num_layers` counts *linear layers*, so 1 is a linear model, and the first width is at least `n_features`, both as in the
+    original. A hexagon of 3 layers would have 4 widths (ground truth 3.3); the third is left out.
     """
-
-    def __init__(self, rate: float) -> None:
-        super().__init__()
-        self.rate = rate
-        self.generator: torch.Generator | None = None
-
-    def forward(self, x: Tensor) -> Tensor:  # (batch, units)
-        """Drop and rescale in training, pass through at evaluation."""
-        if not self.training or self.rate == 0:
-            return x
-        if self.rate >= 1:
-            return x * 0
-        keep = 1 - self.rate
-        return x * torch.empty_like(x).bernoulli_(keep, generator=self.generator).div_(keep)
+    max_dropout = float(settings["max_dropout"]) if settings["use_dropout"] else 0.0
+    sizes, rates = _layers(n_features, n_outputs, settings["shape"], int(settings["max_units"]), int(settings["num_layers"]), max_dropout)
+    network = MLP(sizes, rates, activation_name=settings["activation"], batch_norm=bool(settings["batch_norm"]))
+    initialise(network, "default", "default", stream(seed, 0, Purpose.WEIGHTS))
+    return network
 
 
-class ShapedMLP(nn.Module):
-    """Linear layers whose widths follow a shape, with ReLU and shaped dropout between them.
+def _layers(
+    n_features: int, n_outputs: int, shape: str, max_units: int, n_layers: int, max_dropout: float
+) -> tuple[list[int], list[float]]:  # (L + 1,), (L - 1,)
+    """Sizes from the input to the output, and the dropout rates between them."""
+    hidden = widths(shape, n_features, n_outputs, max_units, n_layers)[: n_layers - 1]
+    rates = dropout_rates(shape, max_dropout if max_dropout > DROPOUT_OFF_AT else 0.0, n_layers)[: n_layers - 1]
+    return [n_features, *hidden, n_outputs], rates
 
-    Shape: (batch, n_features) -> (batch, n_outputs), raw logits (or one standardised number for regression).
 
-    `num_layers` counts *linear layers*, so 1 is a linear model, and the first width is at least `n_features`, both as in
-    the original. Number of parameters: the sum of a * b + b over consecutive widths a, b.
-
-    >>> network = ShapedMLP(18, 4, num_layers=3, max_units=256, max_dropout=0.2)
-    >>> [layer.out_features for layer in network.linears], network.n_parameters
-    ([256, 130, 4], 38798)
-    """
+class ShapedMLP(MLP):
+    """The network of LCBench as `pipeline.training` builds it without settings: ReLU, no batch normalisation, drawn from `seed`."""
 
     def __init__(
         self, n_features: int, n_outputs: int, *, num_layers: int, max_units: int, max_dropout: float, shape: str = "funnel", seed: int = 0
     ) -> None:
-        super().__init__()
-        sizes = [n_features, *widths(shape, n_features, n_outputs, max_units, num_layers)]
-        rates = widths(shape, 0, 0, DROPOUT_SCALE, num_layers)
-        with torch.random.fork_rng(devices=[]):  # torch's default initialisation knows only the global stream
-            torch.manual_seed(stream(seed, 0, Purpose.WEIGHTS).initial_seed())
-            self.linears = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
-        use_dropout = max_dropout > DROPOUT_OFF_AT
-        self.dropouts = nn.ModuleList(
-            StreamDropout(rate / DROPOUT_SCALE * max_dropout if use_dropout else 0.0) for rate in rates[: num_layers - 1]
-        )
+        sizes, rates = _layers(n_features, n_outputs, shape, max_units, num_layers, max_dropout)
+        super().__init__(sizes, rates, activation_name="relu", batch_norm=False)
+        initialise(self, "default", "default", stream(seed, 0, Purpose.WEIGHTS))
         self.seed = seed
 
     @property
@@ -72,13 +83,4 @@ class ShapedMLP(nn.Module):
 
     def start_epoch(self, epoch: int) -> None:
         """Give every dropout layer its stream for one epoch."""
-        for i, dropout in enumerate(self.dropouts):
-            assert isinstance(dropout, StreamDropout)
-            dropout.generator = stream(self.seed, epoch, Purpose.DROPOUT, i)
-
-    def forward(self, x: Tensor) -> Tensor:  # (batch, n_features)
-        """Logits, or one standardised number, per row."""
-        *hidden, last = self.linears
-        for linear, dropout in zip(hidden, self.dropouts, strict=True):
-            x = dropout(torch.relu(linear(x)))
-        return last(x)  # (batch, n_outputs)
+        start_epoch(self, self.seed, epoch)

@@ -33,6 +33,10 @@ def skipping_absent_peers():
         pytest.skip(str(error))
 
 
+SMALL = ("space=lcbench", "traditional=none")
+"""What runs of the tests are unless they say otherwise: the small space, no trees."""
+
+
 class Door:
     """`python run.py …` with run directories in a folder of the test."""
 
@@ -41,7 +45,10 @@ class Door:
 
     def command(self, *overrides):
         flags = [word for word in overrides if word.startswith("-")]
-        return [sys.executable, str(ROOT / "run.py"), *flags, f"runs={self.runs}", *(word for word in overrides if word not in flags)]
+        words = [word for word in overrides if word not in flags]
+        simulated = any(word.startswith(("benchmark=tabular", "benchmark=surrogate", "space=")) for word in words)
+        small = [] if simulated else [word for word in SMALL if not any(given.startswith(word.partition("=")[0] + "=") for given in words)]
+        return [sys.executable, str(ROOT / "run.py"), *flags, f"runs={self.runs}", *small, *words]
 
     def start(self, *overrides, **options):
         return subprocess.Popen(self.command(*overrides), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)

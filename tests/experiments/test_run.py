@@ -14,7 +14,7 @@ from lcbench.rundir import read_run
 from lcbench.store import read_curves
 
 FAST = ("debug=fast",)
-TIMES = ("seconds", "seconds_trained")
+TIMES = ("seconds", "seconds_trained", "fit_seconds", "predict_seconds_per_1000")
 
 
 def _without_times(value):

@@ -19,6 +19,7 @@ from lcbench.training import Training
 from lcbench.wrappers import NearestRecorded
 from pipeline.live import LiveBenchmark
 from pipeline.sandbox import Limits, Sandbox
+from pipeline.spaces import lcbench
 from pipeline.tasks import bundled_task
 from tests.fakes import FAKE_TASK, FakeBenchmark
 
@@ -27,7 +28,7 @@ SPACE = lcbench_space()
 
 def _live(directory, task_name, metric, **options):
     task = bundled_task(task_name)
-    benchmark = LiveBenchmark(task.info, SPACE, 8, metric_named(metric), directory, **options)
+    benchmark = LiveBenchmark(task.info, lcbench.space(task.info), 8, metric_named(metric), directory, **options)
     benchmark.set_up(task)
     return benchmark
 
@@ -154,7 +155,7 @@ def test_annealing_to_the_rung_cannot_continue(tmp_path):
 @pytest.mark.parametrize(("budget", "n_entries"), [(6, 8), (12, 14), (25, 27), (50, 52)])
 def test_published_defects_give_the_published_number_of_entries(tmp_path, budget, n_entries):
     task = bundled_task("iris")
-    benchmark = LiveBenchmark(task.info, SPACE, 50, metric_named("accuracy"), tmp_path, published_defects=True)
+    benchmark = LiveBenchmark(task.info, lcbench.space(task.info), 50, metric_named("accuracy"), tmp_path, published_defects=True)
     benchmark.set_up(task)
     assert len(benchmark.evaluate(_query(budget)).curve) == n_entries
 

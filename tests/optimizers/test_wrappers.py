@@ -1,6 +1,5 @@
 """Portfolio and prior: wrappers that keep the protocol around every optimizer, and do what they say."""
 
-import json
 import pickle
 
 import numpy as np
@@ -12,7 +11,7 @@ from scipy.stats import wilcoxon
 
 from lcbench.errors import UserError
 from lcbench.query import Origin
-from lcbench.space import encode, lcbench_space, plain, sample
+from lcbench.space import encode, lcbench_space, sample
 from optimizers.bohb import BOHB
 from optimizers.optimizer import Optimizer
 from optimizers.portfolio import Portfolio, read_members
@@ -96,17 +95,6 @@ def test_a_model_learns_from_members():
     vectors = np.vstack([vectors for vectors, _ in optimizer._optimizer._observed.values()])
     for vector in encode(members(space, 8), space):
         assert (np.abs(vectors - vector).max(axis=1) < 1e-12).any()
-
-
-def test_a_file_of_members_is_read_and_illegal_ones_are_named(tmp_path):
-    space, path = lcbench_space(), tmp_path / "members.json"
-    legal = [plain(member) for member in members(space, 2)]
-    path.write_text(json.dumps([legal[0], {**legal[0], "momentum": 3.0}, {"lr": 1}, legal[1]]))
-    read, skipped = read_members(path, space)
-    assert [plain(member) for member in read] == legal
-    assert len(skipped) == 2
-    assert "member 1 of" in skipped[0]
-    assert "'lr' (did you mean 'learning_rate'?)" in skipped[1] or "'lr'" in skipped[1]
 
 
 @pytest.mark.parametrize(

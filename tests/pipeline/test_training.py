@@ -10,10 +10,13 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss, m
 
 from lcbench.task import TaskInfo
 from pipeline.gradients import gradient_statistics
-from pipeline.networks.shaped_mlp import ShapedMLP
-from pipeline.preprocessing import SPLITS, Prepared, class_weights
+from pipeline.networks.network import build_network
+from pipeline.preprocessing.prepared import Prepared, class_weights
+from pipeline.preprocessing.raw import SPLITS
+from pipeline.schedules.schedule import FLOOR, learning_rate
 from pipeline.scores import ClassificationScores, RegressionScores, double_softmax_cross_entropy
-from pipeline.training import ETA_MIN, Recipe, Training, learning_rate
+from pipeline.spaces import lcbench
+from pipeline.training import Recipe, Training
 
 CONFIGURATION = {
     "batch_size": 32,
@@ -24,20 +27,31 @@ CONFIGURATION = {
     "max_units": 64,
     "max_dropout": 0.3,
 }
-RECIPE = Recipe(CONFIGURATION, seed=1, horizon=6)
+INFO = TaskInfo("blobs", "classification", None, 0, "made up", 130, 50, 60, 5, 3, 0)
+SETTINGS = lcbench.space(INFO).settings(CONFIGURATION)
+RECIPE = Recipe(SETTINGS, seed=1, horizon=6)
+
+
+def _changed(**settings):
+    """The recipe with other settings; a double underscore stands for the dot."""
+    return replace(RECIPE, settings=SETTINGS | {name.replace("__", "."): value for name, value in settings.items()})
+
+
+def _network(num_layers):
+    shape = {"shaped_mlp.num_layers": num_layers, "shaped_mlp.max_units": 64, "shaped_mlp.use_dropout": False}
+    return build_network(SETTINGS | shape, 5, 3, seed=0)
 
 
 def _table(kind="classification"):
     rng = np.random.default_rng(0)
-    n_classes = 3 if kind == "classification" else 0
-    info = TaskInfo("blobs", kind, None, 0, "made up", 130, 50, 60, 5, n_classes)
+    info = replace(INFO, kind=kind, n_classes=3 if kind == "classification" else 0)
     X = {split: rng.normal(size=(n, 5)).astype(np.float32) for split, n in zip(SPLITS, (130, 50, 60), strict=True)}
     signal = {split: X[split] @ np.arange(1.0, 6.0) + rng.normal(size=len(X[split])) for split in SPLITS}
     if kind == "classification":
         y = {split: np.digitize(signal[split], [-4, 6]) for split in SPLITS}
     else:
         y = {split: (signal[split] / 8).astype(np.float32) for split in SPLITS}
-    return Prepared(info, X, y, 1.0 if kind == "classification" else 8.0)
+    return Prepared(info, X, y, y_scale=1.0 if kind == "classification" else 8.0)
 
 
 @pytest.fixture(scope="module")
@@ -59,60 +73,15 @@ def test_a_class_without_training_rows_gets_a_finite_weight():
     np.testing.assert_allclose(class_weights(np.zeros(4, np.int64), 2), [0.5, 2.0])
 
 
-def test_parameter_count_of_the_golden_network():
-    assert ShapedMLP(18, 4, num_layers=3, max_units=256, max_dropout=0.0).n_parameters == 38798
-
-
-@pytest.mark.parametrize("num_layers", [1, 2, 5])
-@pytest.mark.parametrize("units", [64, 1024])
-@pytest.mark.parametrize("dropout", [0.0, 0.05, 0.06, 1.0])
-def test_every_corner_of_the_space_gives_logits_and_gradients(num_layers, units, dropout):
-    network = ShapedMLP(18, 4, num_layers=num_layers, max_units=units, max_dropout=dropout)
-    network.start_epoch(1)
-    x = torch.randn(6, 18, generator=torch.Generator().manual_seed(0))
-    output = network.train()(x)
-    assert output.shape == (6, 4)
-    output.square().sum().backward()
-    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in network.parameters())
-    active = [dropout.rate for dropout in network.dropouts if dropout.rate]
-    assert bool(active) == (dropout > 0.05 and num_layers > 1)
-    network.eval()
-    torch.testing.assert_close(network(x)[2], network(x[2:3])[0], rtol=1e-4, atol=1e-5)
-
-
-def test_dropout_rates_fall_along_the_funnel():
-    rates = [dropout.rate for dropout in ShapedMLP(5, 2, num_layers=4, max_units=64, max_dropout=0.5).dropouts]
-    np.testing.assert_allclose(rates, [0.5, 0.3335, 0.167])
-
-
-def test_dropout_keeps_the_expectation_and_the_identity_at_evaluation():
-    network = ShapedMLP(5, 2, num_layers=2, max_units=64, max_dropout=0.4)
-    network.start_epoch(3)
-    dropout = network.dropouts[0]
-    ones = torch.ones(400, 64)
-    dropped = dropout.train()(ones)
-    assert dropped.unique().tolist() == pytest.approx([0.0, 1 / 0.6])
-    assert float(dropped.mean()) == pytest.approx(1.0, abs=0.02)
-    assert torch.equal(dropout.eval()(ones), ones)
-
-
-def test_building_a_network_leaves_the_global_stream_alone():
-    torch.manual_seed(5)
-    expected = torch.rand(3)
-    torch.manual_seed(5)
-    ShapedMLP(5, 2, num_layers=3, max_units=64, max_dropout=0.5, seed=9)
-    assert torch.equal(torch.rand(3), expected)
-
-
 def test_learning_rate_equals_torch_cosine_annealing_up_to_the_horizon_and_stays_at_the_floor():
-    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=50, eta_min=ETA_MIN)
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.05)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=50, eta_min=FLOOR)
     for epoch in range(1, 52):
-        assert learning_rate(0.1, epoch, 50) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-9, abs=1e-12)
+        assert learning_rate(SETTINGS, epoch, 50) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-9, abs=1e-12)
         optimizer.step()
         schedule.step()
-    assert learning_rate(0.1, 0, 50) == 0
-    assert learning_rate(0.1, 52, 50) == learning_rate(0.1, 99, 50) == pytest.approx(ETA_MIN)
+    assert learning_rate(SETTINGS, 0, 50) == 0
+    assert learning_rate(SETTINGS, 52, 50) == learning_rate(SETTINGS, 99, 50) == pytest.approx(FLOOR)
 
 
 def test_scores_equal_scikit_learn():
@@ -149,7 +118,7 @@ def test_published_defects_change_only_the_test_cross_entropy(data):
 
 
 def test_gradient_statistics_equal_a_plain_computation():
-    network = ShapedMLP(5, 3, num_layers=3, max_units=64, max_dropout=0.0)
+    network = _network(3)
     network(torch.randn(8, 5, generator=torch.Generator().manual_seed(0))).square().sum().backward()
     values = gradient_statistics(list(network.linears))
     everything = torch.cat([p.grad.flatten() for p in network.parameters()]).numpy()
@@ -164,7 +133,7 @@ def test_gradient_statistics_equal_a_plain_computation():
 
 def test_gradient_statistics_need_a_backward_pass():
     with pytest.raises(ValueError, match="need a backward pass"):
-        gradient_statistics(list(ShapedMLP(5, 3, num_layers=1, max_units=64, max_dropout=0.0).linears))
+        gradient_statistics(_network(1).linears)
 
 
 def test_the_curve_learns_and_has_every_column(data):
@@ -213,7 +182,7 @@ def test_a_checkpoint_of_another_training_is_refused(data, tmp_path):
 
 @pytest.mark.parametrize(("size", "n_batches"), [(32, 4), (129, 1), (130, 1), (512, 1), (65, 2)])
 def test_the_last_incomplete_batch_is_dropped_unless_it_is_the_only_one(data, size, n_batches):
-    training = Training(data, replace(RECIPE, configuration=CONFIGURATION | {"batch_size": size}))
+    training = Training(data, _changed(batch_size=size))
     batches = training._batches(1)
     assert len(batches) == n_batches
     rows = torch.cat(batches)
@@ -222,13 +191,13 @@ def test_the_last_incomplete_batch_is_dropped_unless_it_is_the_only_one(data, si
 
 
 def test_regression_learns():
-    training = Training(_table("regression"), RECIPE)
+    training = Training(_table("regression"), _changed(loss="squared"))
     curve = _curve(training, 6)
     assert curve[6][1]["val_r2"] > 0.8 > curve[0][1]["val_r2"]
     assert curve[6][1]["val_rmse"] == pytest.approx(8 * math.sqrt(curve[6][1]["val_loss"]))
 
 
 def test_divergence_shows_as_a_value_that_is_not_finite(data):
-    wild = CONFIGURATION | {"learning_rate": 1e6, "max_dropout": 0.0}
-    curve = _curve(Training(data, replace(RECIPE, configuration=wild)), 5)
+    wild = _changed(sgd__learning_rate=1e6, shaped_mlp__max_dropout=0.0)
+    curve = _curve(Training(data, wild), 5)
     assert not math.isfinite(curve[-1][1]["train_loss"])

@@ -1,0 +1,54 @@
+"""What a run would search, before anything runs: the search space of a task as a table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ConfigSpace.hyperparameters import Hyperparameter
+from rich.console import Console
+from rich.table import Table
+
+from lcbench.errors import UserError
+from pipeline.spaces.search_space import SearchSpace
+
+
+def show_information(wish: str, search_space: SearchSpace, console: Console) -> dict[str, Any]:
+    """Print what `info=` asks for, and run nothing.
+
+    Raises:
+        UserError: if there is no such information.
+    """
+    if wish != "space":
+        raise UserError(f"`info` is {wish!r}, but must be space: what is searched on this task")
+    console.print(space_table(search_space))
+    fixed = ", ".join(f"{name} = {value}" for name, value in search_space.fixed.items() if value is not None)
+    if fixed:
+        console.print(f"fixed: {fixed}", highlight=False, soft_wrap=True)
+    return {"hyperparameters": list(search_space.space)}
+
+
+def space_table(search_space: SearchSpace) -> Table:
+    """One line per hyperparameter: what it can be, its scale, its default, and when it is there at all."""
+    space = search_space.space
+    table = Table(title=f"space {search_space.name}: {len(space)} hyperparameters on {search_space.task.name}", title_justify="left")
+    for column in ("hyperparameter", "values", "scale", "default", "only if"):
+        table.add_column(column, overflow="fold")
+    for name in sorted(space):
+        conditions = " and ".join(str(condition).partition(" | ")[2] for condition in space.parent_conditions_of[name])
+        table.add_row(name, *_domain(space[name]), conditions)
+    for clause in space.forbidden_clauses:
+        table.caption = f"{table.caption or 'never:'} {str(clause).removeprefix('(Forbidden: ').removesuffix(')')};"
+    table.caption_justify = "left"
+    return table
+
+
+def _domain(hyperparameter: Hyperparameter) -> tuple[str, str, str]:
+    """Values, scale and default in words."""
+    choices = getattr(hyperparameter, "choices", None) or getattr(hyperparameter, "sequence", None)
+    if choices:
+        return ", ".join(map(str, choices)), "", str(hyperparameter.default_value)
+    if not hasattr(hyperparameter, "lower"):
+        return str(hyperparameter.default_value), "", ""
+    values = f"{hyperparameter.lower:g} … {hyperparameter.upper:g}"
+    whole = " whole" if isinstance(hyperparameter.default_value, int) else ""
+    return values, ("log" if hyperparameter.log else "linear") + whole, f"{hyperparameter.default_value:.3g}"

@@ -1,0 +1,124 @@
+"""Traditional models beside the search: fitted one after another on the same workers, each within a share of the run's time."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from experiments.cost import Clock
+from experiments.executors import Workers
+from lcbench.errors import UserError
+from lcbench.files import replacing
+from lcbench.task import TaskInfo
+from pipeline.fitting import fit
+from pipeline.sandbox import Failure, Limits, Sandbox, run_in_child
+from pipeline.traditional.model import names
+
+SHARE = 0.1
+"""Of the run's seconds every model may take this share, so that the first one is there within the first tenth."""
+REFERENCES = ("constant", "linear")
+"""Models that are fitted in every run: what a score has to be compared with."""
+GRACE_SECONDS = 2.0
+"""A model ends itself at its deadline; this much later, or half as late again, it is killed."""
+
+
+def chosen(wish: Any, info: TaskInfo) -> tuple[str, ...]:
+    """The models of a run, in the order in which they are fitted, the references first.
+
+    Args:
+        wish: ``all``, ``none``, or a list of names.
+        info: the task.
+
+    Raises:
+        UserError: if a name is unknown.
+    """
+    known = names(info)
+    listed = known if wish == "all" else () if wish in ("none", None) else (wish,) if isinstance(wish, str) else tuple(wish)
+    for name in listed:
+        if name not in known:
+            raise UserError(f"`traditional` names {name!r}, but must be all, none, or some of {', '.join(known)}")
+    return (REFERENCES[0], *(name for name in known if name in listed or name in REFERENCES[1:]))
+
+
+@dataclass
+class Traditional:
+    """The models of one run; what was fitted in an earlier session is not fitted again."""
+
+    directory: Path
+    """The run directory."""
+    sandbox: Sandbox
+    """Where a model is fitted; its benchmark names the task."""
+    clock: Clock
+    """The seconds of the run."""
+    names: tuple[str, ...]
+    """The models, in the order in which they are fitted."""
+    seed: int
+    """Seed of every model."""
+    fitted: Callable[[str], None]
+    """Told the name of every model that was fitted."""
+    _left: deque[str] = field(default_factory=deque)
+    _done: threading.Event = field(default_factory=threading.Event)
+
+    def start(self, executor: Workers) -> None:
+        """Fit the first model, and after each one the next; in between, the workers serve the search."""
+        for record in self.records:
+            if "error" not in record:
+                self.fitted(record["name"])
+        finished = {record["name"] for record in self.records}
+        self._left = deque(name for name in self.names if name not in finished)
+        self._next(executor)
+
+    def _next(self, executor: Workers) -> None:
+        if not self._left or self.clock.over:
+            self._done.set()
+            return
+        executor.run(lambda: self._fit(self._left.popleft(), executor))
+
+    def _fit(self, name: str, executor: Workers) -> None:
+        try:
+            record = self._record(name)
+            if record is not None:
+                with replacing(self._path(name)) as temporary:
+                    temporary.write_text(json.dumps(record) + "\n", encoding="utf-8")
+                if "error" not in record:
+                    self.fitted(name)
+        finally:
+            self._next(executor)
+
+    def _record(self, name: str) -> dict[str, Any] | None:
+        """What there is to say of one model, None if the end of the run has cut it."""
+        live = self.sandbox.benchmark
+        left = float("inf") if self.clock.limit is None else self.clock.limit - self.clock.elapsed
+        share = float("inf") if self.clock.limit is None else min(SHARE * self.clock.limit, left)
+        killed = self.sandbox.limits.seconds if share == float("inf") else max(1.5 * share, share + GRACE_SECONDS)
+        answer = run_in_child(
+            fit,
+            *(self.directory, live.task, name, live.metric, share, self.seed),
+            limits=Limits(killed, self.sandbox.limits.memory_mb),
+            name=f"traditional-{name}",
+            deadline=self.sandbox.deadline,
+            stop=self.sandbox.stop_signal,
+        )
+        if isinstance(answer, Failure):
+            return None if self.clock.over else {"name": name, "status": str(answer.status), "error": answer.error}
+        return answer
+
+    def wait(self) -> None:
+        """Wait for the last model, where no clock ends the run."""
+        if self.clock.limit is None:
+            self._done.wait()
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """What was fitted so far, or failed, in the order of `names`."""
+        return [json.loads(path.read_text(encoding="utf-8")) for path in map(self._path, self.names) if path.exists()]
+
+    def _path(self, name: str) -> Path:
+        folder = self.directory / "traditional"
+        folder.mkdir(exist_ok=True)
+        return folder / f"{name}.json"

@@ -1,0 +1,1 @@
+"""Rules of gradient descent that a search space can choose from; one rule, one file."""

@@ -1,0 +1,44 @@
+"""One traditional model of a run: fitted in a child, scored like everything else, and kept for the ensemble."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lcbench.metric import Metric
+from lcbench.task import TaskInfo
+from pipeline.constant import Constant
+from pipeline.members import TIMED_ROWS, Kept, keep_model
+from pipeline.metrics import scores
+from pipeline.preprocessing.raw import RawTable
+from pipeline.traditional.model import build
+
+
+def fit(directory: Path, info: TaskInfo, name: str, metric: Metric, seconds: float, seed: int) -> dict[str, Any]:
+    """Fit the model called `name` on the training rows within `seconds`, store it, and return what there is to say about it.
+
+    Returns:
+        ``{"name", "seconds", "predict_seconds_per_1000", "scores": {"val_accuracy": …, "test_accuracy": …, …}}``.
+    """
+    start = time.perf_counter()
+    raw = RawTable.load(directory / "prepared" / "raw", info)
+    model = Constant(info) if name == Constant.name else build(name, info, raw.columns.nominal, seed=seed)
+    model.fit(*raw.part("train"), *raw.part("val"), deadline=time.monotonic() + seconds)
+    taken = time.perf_counter() - start
+    (val, val_y), (test, test_y) = raw.part("val"), raw.part("test")
+    kept = Kept(name, model.predict(val), model.predict(test), _milliseconds(model, val[:TIMED_ROWS]), taken)
+    keep_model(directory, model, kept)
+    found: dict[str, float] = {}
+    for split, y, predictions in (("val", val_y, kept.val), ("test", test_y, kept.test)):
+        found |= {f"{split}_{column}": value for column, value in scores(info, y, predictions, metric).items()}
+    return {"name": name, "seconds": taken, "predict_seconds_per_1000": kept.ms / 1000, "scores": found}
+
+
+def _milliseconds(model: Any, rows: np.ndarray[Any, Any]) -> float:
+    """Milliseconds per 1,000 rows."""
+    start = time.perf_counter()
+    model.predict(rows)
+    return (time.perf_counter() - start) * 1e6 / len(rows)

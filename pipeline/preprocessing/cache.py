@@ -1,0 +1,93 @@
+"""Preprocessed arrays, made once for all trials with the same preprocessing, and then mapped into memory.
+
+::
+
+    prepared/raw/        the table as it came (`raw.RawTable`)
+    prepared/<hash>/     what one preprocessing makes of it: arrays, and the fitted preprocessor
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pickle
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lcbench.task import TaskInfo
+from pipeline.balancing import balanced
+from pipeline.preprocessing.prepared import Prepared
+from pipeline.preprocessing.preprocessor import Preprocessor
+from pipeline.preprocessing.raw import SPLITS, RawTable, SplitName
+
+CHOICES = ("coalescer", "encoder", "scaler", "preprocessor", "embedding", "over_sampling", "under_sampling", "target_size")
+"""Settings that decide what the arrays are, each with the settings of the component that it names."""
+ALONE = ("imputer.numerical",)
+"""Further settings that do."""
+OF_THE_NETWORK = ("learned.dimension_reduction",)
+"""A setting of a component that does not."""
+
+
+def relevant(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings on which the arrays depend."""
+    chosen = tuple(f"{settings[choice]}." for choice in CHOICES)
+    names = {*CHOICES, *ALONE} | {name for name in settings if name.startswith(chosen)}
+    return {name: settings[name] for name in sorted(names - {*OF_THE_NETWORK})}
+
+
+def folder(directory: Path, settings: Mapping[str, Any], seed: int) -> Path:
+    """Where the arrays of these settings lie: a hash of all that they depend on, beside the table of the same directory."""
+    text = json.dumps({"seed": seed, **relevant(settings)}, sort_keys=True)
+    return directory / hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def prepared(directory: Path, settings: Mapping[str, Any], seed: int, info: TaskInfo) -> Prepared:
+    """The arrays of a preprocessing, from the cache, or made now and kept; several processes may ask at once."""
+    path = folder(directory, settings, seed)
+    if not path.exists():
+        raw = RawTable.load(directory / "raw", info)
+        _keep(*make(raw, settings, seed), path)
+    return Prepared.load(path, info)
+
+
+def preprocessor_at(path: Path) -> Preprocessor:
+    """The fitted preprocessor of a folder of the cache."""
+    with (path / "preprocessor.pkl").open("rb") as file:
+        return pickle.load(file)
+
+
+def make(raw: RawTable, settings: Mapping[str, Any], seed: int) -> tuple[Prepared, Preprocessor]:
+    """Fit a preprocessor on the training rows, transform every split, and balance the classes of the training rows."""
+    info = raw.info
+    preprocessor = Preprocessor(settings, raw.columns.nominal, info.kind, seed)
+    values, target = raw.part("train")
+    preprocessor.fit(values, target)
+    start = time.perf_counter()
+    X: dict[SplitName, NDArray[np.float32]] = {split: preprocessor.transform(raw.part(split)[0]) for split in SPLITS}
+    ms = (time.perf_counter() - start) * 1e6 / sum(len(rows) for rows in X.values())
+    y = {split: raw.part(split)[1] for split in SPLITS}
+    mean, scale = (0.0, 1.0) if info.kind == "classification" else (float(y["train"].mean()), float(y["train"].std()))
+    if info.kind == "classification":
+        X["train"], y["train"] = balanced(X["train"], y["train"], settings, seed)
+    else:
+        y = {split: ((values - mean) / scale).astype(np.float32) for split, values in y.items()}
+    return Prepared(info, X, y, y_mean=mean, y_scale=scale, cardinalities=preprocessor.cardinalities, ms=ms), preprocessor
+
+
+def _keep(data: Prepared, preprocessor: Preprocessor, path: Path) -> None:
+    """Write a folder of the cache, whole or not at all; where another process was faster, what it wrote stays."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    data.save(temporary)
+    with (temporary / "preprocessor.pkl").open("wb") as file:
+        pickle.dump(preprocessor, file)
+    try:
+        temporary.rename(path)
+    except OSError:
+        shutil.rmtree(temporary)

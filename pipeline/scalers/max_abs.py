@@ -1,0 +1,25 @@
+"""Training rows between -1 and 1 in every column, and zero stays zero."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from lcbench.task import TaskInfo
+
+if TYPE_CHECKING:
+    from ConfigSpace import ConfigurationSpace
+
+
+def space(task: TaskInfo) -> ConfigurationSpace:
+    """Nothing to choose."""
+    from ConfigSpace import ConfigurationSpace
+
+    return ConfigurationSpace()
+
+
+def build(settings: Mapping[str, Any], *, seed: int) -> Any:
+    """The unfitted scaler."""
+    from sklearn.preprocessing import MaxAbsScaler
+
+    return MaxAbsScaler()

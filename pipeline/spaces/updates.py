@@ -1,0 +1,113 @@
+"""Changing a search space from the command line: other ranges, fewer choices, constants.
+
+``space.updates={batch_size: [32, 128], optimizer: [adam], shaped_mlp.max_units: 256}``
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ConfigSpace import ConfigurationSpace
+
+from lcbench.errors import UserError
+from pipeline.spaces.search_space import SearchSpace
+
+
+def updated(search_space: SearchSpace, updates: Mapping[str, Any]) -> SearchSpace:
+    """The space with other ranges ([low, high]), fewer choices ([a, b]) or constants (a) for the hyperparameters that are named.
+
+    What hangs on a choice that is no longer offered is removed with it. A range may be wider than it was.
+
+    Raises:
+        UserError: if a hyperparameter is unknown, or what is wanted is no range or choice of it.
+    """
+    plain = search_space.space.to_serialized_dict()
+    nodes = {node["name"]: node for node in plain["hyperparameters"]}
+    for name, wish in updates.items():
+        if name not in nodes:
+            near = difflib.get_close_matches(name, nodes, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise UserError(f"`space.updates` names {name!r}, but the space {search_space.name!r} has {', '.join(sorted(nodes))}{hint}")
+        wanted = _wish(nodes[name], wish)
+        kept = {"name": name, "meta": None} if wanted.get("type") == "constant" else dict(nodes[name])
+        nodes[name].clear()
+        nodes[name].update(kept | wanted)
+    _prune(plain, {name: node["choices"] for name, node in nodes.items() if "choices" in node})
+    return replace(search_space, space=ConfigurationSpace.from_serialized_dict(plain))
+
+
+def _wish(node: Mapping[str, Any], wish: Any) -> dict[str, Any]:
+    """What changes in the description of a hyperparameter."""
+    values = list(wish) if isinstance(wish, Sequence) and not isinstance(wish, str) else [wish]
+    if "choices" in node:
+        return _choices(node, values)
+    if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in values) or len(values) > 2 or not values:
+        raise _refusal(node, wish, "a number, or a range [low, high]")
+    low, high = values[0], values[-1]
+    if node["type"] == "uniform_int" and not all(float(value).is_integer() for value in values):
+        raise _refusal(node, wish, "whole numbers")
+    if low > high or (node.get("log") and low <= 0):
+        raise _refusal(
+            node, wish, "a range [low, high] with low at most high" + (", above 0 because its scale is logarithmic" if low <= high else "")
+        )
+    if low == high:
+        return {"type": "constant", "value": low}
+    middle = (low * high) ** 0.5 if node.get("log") else (low + high) / 2
+    middle = round(middle) if node["type"] == "uniform_int" else middle
+    return {"lower": low, "upper": high, "default_value": node["default_value"] if low <= node["default_value"] <= high else middle}
+
+
+def _choices(node: Mapping[str, Any], values: list[Any]) -> dict[str, Any]:
+    unknown = [value for value in values if value not in node["choices"]]
+    if unknown or not values:
+        raise _refusal(node, values, f"some of {', '.join(map(str, node['choices']))}")
+    default = node["default_value"] if node["default_value"] in values else values[0]
+    return {"choices": values, "weights": None, "default_value": default}
+
+
+def _refusal(node: Mapping[str, Any], wish: Any, allowed: str) -> UserError:
+    return UserError(f"`space.updates` wants {node['name']} = {wish}, but it must be {allowed}")
+
+
+def _prune(plain: dict[str, Any], choices: Mapping[str, Sequence[Any]]) -> None:
+    """Remove what depends on a choice that is gone, and what depends on that, and so on."""
+    while True:
+        dead = {c["child"] for c in plain["conditions"] if _impossible(c, choices, plain)}
+        if not dead:
+            break
+        plain["hyperparameters"] = [node for node in plain["hyperparameters"] if node["name"] not in dead]
+        plain["conditions"] = [c for c in plain["conditions"] if c["child"] not in dead]
+    names = {node["name"] for node in plain["hyperparameters"]}
+    kept = [forbidden for forbidden in plain["forbiddens"] if _can_happen(forbidden, names, choices)]
+    plain["forbiddens"] = [_narrowed(forbidden, choices) for forbidden in kept]
+
+
+def _impossible(condition: Mapping[str, Any], choices: Mapping[str, Sequence[Any]], plain: Mapping[str, Any]) -> bool:
+    """True if a condition asks for a value that is no longer offered, or for a hyperparameter that is gone."""
+    if "conditions" in condition:
+        return any(_impossible(part, choices, plain) for part in condition["conditions"])
+    parent = condition["parent"]
+    if all(node["name"] != parent for node in plain["hyperparameters"]):
+        return True
+    wanted = condition.get("values", [condition.get("value")])
+    return parent in choices and condition["type"] in ("EQ", "IN") and not any(value in choices[parent] for value in wanted)
+
+
+def _can_happen(forbidden: Mapping[str, Any], names: set[str], choices: Mapping[str, Sequence[Any]]) -> bool:
+    if "clauses" in forbidden:
+        return all(_can_happen(clause, names, choices) for clause in forbidden["clauses"])
+    wanted = forbidden.get("values", [forbidden.get("value")])
+    name = forbidden["name"]
+    return name in names and (name not in choices or any(value in choices[name] for value in wanted))
+
+
+def _narrowed(forbidden: Mapping[str, Any], choices: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    """A clause without the values that are no longer offered."""
+    if "clauses" in forbidden:
+        return {**forbidden, "clauses": [_narrowed(clause, choices) for clause in forbidden["clauses"]]}
+    if "values" in forbidden and forbidden["name"] in choices:
+        return {**forbidden, "values": [value for value in forbidden["values"] if value in choices[forbidden["name"]]]}
+    return dict(forbidden)

@@ -1,0 +1,87 @@
+"""CatBoost: gradient-boosted symmetric trees, with categories turned into ordered statistics of the target."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from catboost import CatBoost, CatBoostError, Pool  # type: ignore[import-untyped]
+from numpy.typing import NDArray
+
+from lcbench.task import TaskInfo
+from pipeline.traditional._boosting import ROUNDS, patience
+from pipeline.traditional.model import Model, Part, Stopwatch
+
+SETTINGS: dict[str, Any] = {"learning_rate": 0.1}
+"""Auto-PyTorch, 5.3, which took it from AutoGluon (Erickson et al. 2020); all else is the library's default."""
+TECHNICAL: dict[str, Any] = {"thread_count": 1, "allow_writing_files": False, "logging_level": "Silent"}
+"""One thread, no files, no output."""
+REFIT_ROUNDS = 500
+"""Rounds without validation rows if none are asked for: at this learning rate the best round is usually some hundred."""
+MISSING = -1
+"""Code of a missing category, which becomes a category of its own."""
+
+
+def build(info: TaskInfo, nominal: NDArray[np.bool_], *, seed: int, rounds: int | None = None) -> Model:
+    """A CatBoost learner, see `OrderedBoosting`."""
+    return OrderedBoosting(info, nominal, seed=seed, rounds=rounds)
+
+
+class OrderedBoosting(Model):
+    """`SETTINGS`, 10,000 rounds with early stopping; the best round by log loss or squared error is kept.
+
+    The paper watches accuracy; log loss sees progress in the probabilities that an ensemble averages, and has fewer ties. A step is a
+    round. A missing number counts as the smallest, a missing category as one of its own, an unknown category as one without statistics.
+    """
+
+    name = "catboost"
+
+    def _learn(self, train: Part, validation: Part | None, deadline: float) -> None:
+        rounds = self.rounds or (REFIT_ROUNDS if validation is None else ROUNDS)
+        self._booster = CatBoost(SETTINGS | TECHNICAL | {"loss_function": self._loss(), "iterations": rounds, "random_seed": self.seed})
+        try:
+            self._booster.fit(
+                self._pool(train.X, train.y),
+                eval_set=None if validation is None else self._pool(validation.X, validation.y),
+                early_stopping_rounds=None if validation is None else patience(len(train.y)),
+                use_best_model=validation is not None,
+                callbacks=[_Deadline(deadline)],
+            )
+        except CatBoostError as error:
+            if "constant or ignored" not in str(error):
+                raise
+            self._can_answer = False  # no border splits the columns as the library quantises them: the constant prediction is left
+            return
+        self.rounds_kept = int(self._booster.tree_count_)
+
+    def _answer(self, X: NDArray[np.float64]) -> NDArray[Any]:
+        kind = "RawFormulaVal" if self.info.kind == "regression" else "Probability"
+        return np.asarray(self._booster.predict(self._pool(X), prediction_type=kind, thread_count=1))
+
+    def _loss(self) -> str:
+        if self.info.kind == "regression":
+            return "RMSE"
+        return "Logloss" if self._n_known == 2 else "MultiClass"
+
+    def _pool(self, X: NDArray[np.float64], y: NDArray[Any] | None = None) -> Pool:
+        """The library takes categories as integers only, so the columns of a table with categories have types of their own."""
+        nominal = self._known_nominal
+        if not nominal.any():
+            return Pool(X.astype(np.float32), y, thread_count=1)
+        columns = {
+            i: np.where(np.isnan(column), MISSING, column).astype(np.int64) if nominal[i] else column.astype(np.float32)
+            for i, column in enumerate(X.T)
+        }
+        return Pool(pd.DataFrame(columns), y, cat_features=np.flatnonzero(nominal).tolist(), thread_count=1)
+
+
+class _Deadline:
+    """Stops boosting after the round whose successor would not end in time."""
+
+    def __init__(self, deadline: float) -> None:
+        self.watch = Stopwatch(deadline)
+
+    def after_iteration(self, info: Any) -> bool:
+        """Whether to go on; called by the library."""
+        return self.watch.has_time()
