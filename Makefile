@@ -35,7 +35,8 @@ perf: ## measure overhead, journals, the database, its import, the surrogate and
 	$(PYTHON) -m tests.perf.peers
 
 record: ## record the small database anew and fit its surrogates (an hour and a half on two cores; needs the OpenML tasks)
-	$(PYTHON) run.py -m task=$(RECORDED) optimizer=random seed=1 budget.trials=$(CONFIGURATIONS) runs=runs/shipped
+	$(PYTHON) run.py -m task=$(RECORDED) space=lcbench optimizer=random seed=1 budget.trials=$(CONFIGURATIONS) runs=runs/shipped \
+		traditional=none ensemble.size=0
 	$(PYTHON) -m lcbench import runs/shipped/live/*/lcbench/random/1 --to build/small.h5 --replace --finished --licence Apache-2.0 \
 		--metrics '*_accuracy,*_cross_entropy,train_loss'
 	$(PYTHON) -m lcbench fit-surrogate build/small.h5

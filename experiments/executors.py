@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from typing import Protocol
+from typing import Any, Protocol
 
 from lcbench.benchmark import CurveBenchmark
 from lcbench.errors import UserError
@@ -38,7 +38,11 @@ class Workers(Executor, Protocol):
     """An executor whose workers are real, so that they can do other things as well."""
 
     def run(self, job: Callable[[], None]) -> None:
-        """Do something else on a worker, as soon as one is free."""
+        """Do something else on a worker, as soon as one is free; what it raises is raised by `next`, or by `settle`."""
+        ...
+
+    def settle(self) -> None:
+        """Do what is left of the other things, where nobody asks for results any more."""
         ...
 
 
@@ -50,22 +54,31 @@ class Serial:
     def __init__(self, benchmark: CurveBenchmark) -> None:
         self._benchmark = benchmark
         self._queue: deque[Query] = deque()
+        self._jobs: deque[Callable[[], None]] = deque()
 
     def submit(self, query: Query) -> None:
         """Queue a query."""
         self._queue.append(query)
 
     def run(self, job: Callable[[], None]) -> None:
-        """Do it now."""
-        job()
+        """Queue it: one job comes before every evaluation."""
+        self._jobs.append(job)
+
+    def settle(self) -> None:
+        """Do the queued jobs, and those that they queue."""
+        while self._jobs:
+            self._jobs.popleft()()
 
     def next(self) -> Result:
-        """Evaluate the oldest query."""
+        """Do one job, if there is one, and evaluate the oldest query."""
+        if self._jobs:
+            self._jobs.popleft()()
         return self._benchmark.evaluate(self._queue.popleft())
 
     def close(self) -> None:
         """Drop what is queued."""
         self._queue.clear()
+        self._jobs.clear()
 
 
 class Local:
@@ -77,7 +90,7 @@ class Local:
         self.slots = workers or cores()
         self._benchmark = benchmark
         self._pool = ThreadPoolExecutor(self.slots, "worker")
-        self._done: queue.SimpleQueue[Future[Result]] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
 
     def submit(self, query: Query) -> None:
         """Queue a query."""
@@ -86,7 +99,16 @@ class Local:
     def run(self, job: Callable[[], None]) -> None:
         """Queue it like a query."""
         with suppress(RuntimeError):  # the run has ended
-            self._pool.submit(job)
+            self._pool.submit(job).add_done_callback(self._raise_later)
+
+    def _raise_later(self, job: Future[None]) -> None:
+        if not job.cancelled() and job.exception() is not None:
+            self._done.put(job)
+
+    def settle(self) -> None:
+        """Raise what a job has raised since the last result; the jobs themselves go on."""
+        with suppress(queue.Empty):
+            self._done.get_nowait().result()
 
     def next(self) -> Result:
         """Wait for whichever evaluation ends first."""

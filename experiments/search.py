@@ -164,7 +164,7 @@ def _loop(
     try:
         traditional.start(executor)
         Loop(optimizer, executor, account, clock, (log, *observers), in_order=not account.budget.by_clock).run(history)
-        traditional.wait()
+        traditional.wait(executor)
     except BaseException:  # also Ctrl-C: nobody waits for what runs
         sandbox.stop()
         raise

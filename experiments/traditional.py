@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,7 @@ class Traditional:
         share = float("inf") if self.clock.limit is None else min(SHARE * self.clock.limit, left)
         killed = self.sandbox.limits.seconds if share == float("inf") else max(1.5 * share, share + GRACE_SECONDS)
         answer = run_in_child(
-            fit,
+            partial(fit, keep=live.keep),
             *(self.directory, live.task, name, live.metric, share, self.seed),
             limits=Limits(killed, self.sandbox.limits.memory_mb),
             name=f"traditional-{name}",
@@ -108,10 +109,12 @@ class Traditional:
             return None if self.clock.over else {"name": name, "status": str(answer.status), "error": answer.error}
         return answer
 
-    def wait(self) -> None:
+    def wait(self, executor: Workers) -> None:
         """Wait for the last model, where no clock ends the run."""
         if self.clock.limit is None:
+            executor.settle()
             self._done.wait()
+            executor.settle()
 
     @property
     def records(self) -> list[dict[str, Any]]:

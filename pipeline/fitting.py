@@ -17,8 +17,8 @@ from pipeline.preprocessing.raw import RawTable
 from pipeline.traditional.model import build
 
 
-def fit(directory: Path, info: TaskInfo, name: str, metric: Metric, seconds: float, seed: int) -> dict[str, Any]:
-    """Fit the model called `name` on the training rows within `seconds`, store it, and return what there is to say about it.
+def fit(directory: Path, info: TaskInfo, name: str, metric: Metric, seconds: float, seed: int, *, keep: bool = True) -> dict[str, Any]:
+    """Fit the model called `name` on the training rows within `seconds`, store it if it is to `keep`, and return what there is to say.
 
     Returns:
         ``{"name", "seconds", "predict_seconds_per_1000", "scores": {"val_accuracy": …, "test_accuracy": …, …}}``.
@@ -30,7 +30,8 @@ def fit(directory: Path, info: TaskInfo, name: str, metric: Metric, seconds: flo
     taken = time.perf_counter() - start
     (val, val_y), (test, test_y) = raw.part("val"), raw.part("test")
     kept = Kept(name, model.predict(val), model.predict(test), _milliseconds(model, val[:TIMED_ROWS]), taken)
-    keep_model(directory, model, kept)
+    if keep:
+        keep_model(directory, model, kept)
     found: dict[str, float] = {}
     for split, y, predictions in (("val", val_y, kept.val), ("test", test_y, kept.test)):
         found |= {f"{split}_{column}": value for column, value in scores(info, y, predictions, metric).items()}

@@ -29,7 +29,7 @@ from lcbench.metric import Metric
 from lcbench.query import Query, Result, Status
 from lcbench.task import TaskInfo
 
-PRELOAD = ("__main__", "pipeline.training", "pipeline.live")
+PRELOAD = ("__main__", "pipeline.training", "pipeline.live", "pipeline.preprocessing.cache", "sklearn.impute", "sklearn.preprocessing")
 RESERVE_BYTES = 2**20
 """Freed when a child runs out of memory, so that it can still say so."""
 _REAPING = threading.Lock()

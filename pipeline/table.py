@@ -163,7 +163,7 @@ def _from_text(column: pd.Series, wish: Wish | None) -> tuple[pd.Series, str]:
     if wish == "numeric" or share >= NEARLY_ALL:
         others = f", and {int(len(present) - numbers.notna().sum())} other cells ({listed(lost, 3)}) as missing" if len(lost) else ""
         return numbers, f"column {column.name!r} holds text, but counts as numeric{others}"
-    dates = _spelled_dates(column)
+    dates = spelled_dates(column)
     if dates.notna().sum() / len(present) >= NEARLY_ALL:
         lost_dates = int(len(present) - dates.notna().sum())
         others = f", and {lost_dates} other cells as missing" if lost_dates else ""
@@ -171,7 +171,7 @@ def _from_text(column: pd.Series, wish: Wish | None) -> tuple[pd.Series, str]:
     return category(column), ""
 
 
-def _spelled_dates(column: pd.Series) -> pd.Series:  # (n,)
+def spelled_dates(column: pd.Series) -> pd.Series:  # (n,)
     """The ISO dates that a column of objects spells, missing elsewhere; pandas alone would also take "today" for one."""
     text: Any = column.map(str, na_action="ignore").astype(object)
     dated = text.where(text.str.match(r"\d{4}-\d{2}", na=False))

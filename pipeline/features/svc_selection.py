@@ -11,7 +11,7 @@ from pipeline.features.selection import ROWS, Selection
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
-MAX_ITERATIONS = 200
+MAX_ITERATIONS = 100
 """Steps at most: with a large C on raw columns the machine hardly converges, and which columns it uses shows long before."""
 SMALLEST_WEIGHT = 1e-5
 """A column is used if its weight is at least this, scikit-learn's bound for sparse models."""

@@ -7,7 +7,7 @@ from torch import nn
 from lcbench.errors import UserError
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
-"""Every activation of the search spaces by name (ground truth 3.2); the first is the default."""
+"""Every activation of the search spaces by name (Auto-PyTorch full_cs); the first is the default."""
 
 
 def activation(name: str) -> nn.Module:

@@ -40,7 +40,7 @@ class Dropout(Stochastic):
 
 
 def dropout_rates(shape: str, max_dropout: float, n_layers: int) -> list[float]:
-    """The rate of each of `n_layers` layers: the width rule from 0 inputs to 0 outputs, at most `max_dropout` (ground truth 3.3).
+    """The rate of each of `n_layers` layers: the width rule from 0 inputs to 0 outputs, at most `max_dropout` (Auto-PyTorch full_cs).
 
     >>> dropout_rates("funnel", 0.5, 3)
     [0.5, 0.25, 0.0]

@@ -11,7 +11,7 @@ from pipeline.networks.layers import Linear
 
 
 def embedding_width(n_codes: int, reduction: float) -> int:
-    """Numbers that stand for one column of `n_codes` categories: clip(int(reduction * n_codes), 1, n_codes - 1), ground truth 3.2.
+    """Numbers that stand for one column of `n_codes` categories: clip(int(reduction * n_codes), 1, n_codes - 1), as in Auto-PyTorch.
 
     >>> [embedding_width(10, reduction) for reduction in (0.0, 0.55, 1.0)], embedding_width(1, 1.0)
     ([1, 5, 9], 1)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from lcbench.errors import UserError
 
 SPARSITY = 0.9
-"""Share of a unit's outgoing weights that `sparse` sets to zero, rounded up (ground truth 3.2)."""
+"""Share of a unit's outgoing weights that `sparse` sets to zero, rounded up (Auto-PyTorch full_cs)."""
 SPARSE_STD = 0.01
 """Standard deviation of the others (Martens, "Deep learning via Hessian-free optimization", 2010)."""
 
@@ -78,7 +78,7 @@ WEIGHTS: dict[str, Callable[[Tensor, torch.Generator], None]] = {
     "orthogonal": _orthogonal,
     "sparse": _sparse,
 }
-"""Every method by name: draw(weight (b, a), generator) in place; xavier and kaiming are the normal ones (ground truth 3.5)."""
+"""Every method by name: draw(weight (b, a), generator) in place; xavier and kaiming are the normal ones (Auto-PyTorch 0.2.1)."""
 BIASES: dict[str, Callable[[Tensor, int, torch.Generator], None]] = {
     "default": _default_bias,
     "zero": _zero_bias,

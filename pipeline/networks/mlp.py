@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
 MAX_LAYERS = 15
-"""Most hidden layers (ground truth 3.2)."""
+"""Most hidden layers (Auto-PyTorch full_cs)."""
 
 
 class MLP(nn.Module):
@@ -48,7 +48,7 @@ class MLP(nn.Module):
 
 
 def space(task: TaskInfo) -> ConfigurationSpace:
-    """Depth, width and dropout per hidden layer, activation and batch normalisation (ground truth 3.2; batch normalisation 3.5)."""
+    """Depth, width and dropout per hidden layer, activation and batch normalisation (Auto-PyTorch full_cs; batch normalisation 0.2.1)."""
     from ConfigSpace import AndConjunction, Categorical, ConfigurationSpace, EqualsCondition, Float, GreaterThanCondition, Integer
 
     depth = Integer("num_layers", (1, MAX_LAYERS), default=3)

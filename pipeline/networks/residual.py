@@ -45,7 +45,7 @@ class Style:
 
 
 def add_style(space: ConfigurationSpace) -> None:
-    """Add the hyperparameters of `Style` (ground truth 3.2); there is nothing to shake without skip connections (as in 3.5)."""
+    """Add the hyperparameters of `Style` (Auto-PyTorch full_cs); there is nothing to shake without skip connections (as in 0.2.1)."""
     from ConfigSpace import Categorical, EqualsCondition, Float, Integer
 
     skip = Categorical("use_skip_connections", [True, False], default=True)
@@ -66,7 +66,7 @@ def add_style(space: ConfigurationSpace) -> None:
 
 
 class ResidualBlock(nn.Module):
-    """Normalise, activate, linear, normalise, activate, drop, linear; added to the input (ground truth 3.4).
+    """Normalise, activate, linear, normalise, activate, drop, linear; added to the input (Auto-PyTorch full_cs).
 
     Shape: (batch, a) -> (batch, b). Where a = b, every branch starts with its own normalisation and the input is added as it
     is; else the first normalisation and activation are shared by the branches and a linear shortcut. With n branches (2 for

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
 MAX_GROUPS = 9
-"""Most groups of blocks (ground truth 3.2)."""
+"""Most groups of blocks (Auto-PyTorch full_cs)."""
 
 
 class ResNet(nn.Module):
@@ -47,7 +47,7 @@ class ResNet(nn.Module):
 
 
 def space(task: TaskInfo) -> ConfigurationSpace:
-    """Groups, width and dropout per group, and the style of the blocks (ground truth 3.2)."""
+    """Groups, width and dropout per group, and the style of the blocks (Auto-PyTorch full_cs)."""
     from ConfigSpace import AndConjunction, Categorical, ConfigurationSpace, EqualsCondition, Float, GreaterThanCondition, Integer
 
     groups = Integer("num_groups", (1, MAX_GROUPS), default=2)

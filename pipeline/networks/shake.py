@@ -2,7 +2,7 @@
 
 Notation: alpha scales the forward pass, beta the backward pass, both uniform in [0, 1] and drawn once per forward pass; b is
 1 with the probability of survival p, else 0. Sources: Gastaldi, "Shake-Shake regularization" (2017); Yamada et al.,
-"ShakeDrop regularization" (2018); ground truth 3.4, whose first known defect (random at evaluation) is not reproduced.
+"ShakeDrop regularization" (2018); as in Auto-PyTorch, whose first known defect (random at evaluation) is not reproduced.
 """
 
 from __future__ import annotations

@@ -12,7 +12,6 @@ from pipeline.networks.activations import ACTIVATIONS
 from pipeline.networks.dropout import dropout_rates
 from pipeline.networks.initialisation import initialise
 from pipeline.networks.mlp import MLP
-from pipeline.networks.stochastic import start_epoch
 from pipeline.shapes import SHAPES, widths
 from pipeline.streams import Purpose, stream
 
@@ -24,7 +23,7 @@ DROPOUT_OFF_AT = 0.05
 
 
 def space(task: TaskInfo) -> ConfigurationSpace:
-    """Depth, one maximum width, one shape and one maximum dropout for all layers (ground truth 3.2)."""
+    """Depth, one maximum width, one shape and one maximum dropout for all layers (Auto-PyTorch full_cs)."""
     from ConfigSpace import Categorical, ConfigurationSpace, EqualsCondition, Float, Integer
 
     use_dropout = Categorical("use_dropout", [True, False], default=False)
@@ -47,40 +46,12 @@ def build(settings: Mapping[str, Any], n_features: int, n_outputs: int, *, seed:
     """The network of these settings, with torch's default weights.
 
     `num_layers` counts *linear layers*, so 1 is a linear model, and the first width is at least `n_features`, both as in the
-    original. A hexagon of 3 layers would have 4 widths (ground truth 3.3); the third is left out.
+    original. A hexagon of 3 layers would have 4 widths (Auto-PyTorch full_cs); the third is left out.
     """
+    shape, n_layers = settings["shape"], int(settings["num_layers"])
+    hidden = widths(shape, n_features, n_outputs, int(settings["max_units"]), n_layers)[: n_layers - 1]
     max_dropout = float(settings["max_dropout"]) if settings["use_dropout"] else 0.0
-    sizes, rates = _layers(n_features, n_outputs, settings["shape"], int(settings["max_units"]), int(settings["num_layers"]), max_dropout)
-    network = MLP(sizes, rates, activation_name=settings["activation"], batch_norm=bool(settings["batch_norm"]))
+    rates = dropout_rates(shape, max_dropout if max_dropout > DROPOUT_OFF_AT else 0.0, n_layers)[: n_layers - 1]
+    network = MLP([n_features, *hidden, n_outputs], rates, activation_name=settings["activation"], batch_norm=bool(settings["batch_norm"]))
     initialise(network, "default", "default", stream(seed, 0, Purpose.WEIGHTS))
     return network
-
-
-def _layers(
-    n_features: int, n_outputs: int, shape: str, max_units: int, n_layers: int, max_dropout: float
-) -> tuple[list[int], list[float]]:  # (L + 1,), (L - 1,)
-    """Sizes from the input to the output, and the dropout rates between them."""
-    hidden = widths(shape, n_features, n_outputs, max_units, n_layers)[: n_layers - 1]
-    rates = dropout_rates(shape, max_dropout if max_dropout > DROPOUT_OFF_AT else 0.0, n_layers)[: n_layers - 1]
-    return [n_features, *hidden, n_outputs], rates
-
-
-class ShapedMLP(MLP):
-    """The network of LCBench as `pipeline.training` builds it without settings: ReLU, no batch normalisation, drawn from `seed`."""
-
-    def __init__(
-        self, n_features: int, n_outputs: int, *, num_layers: int, max_units: int, max_dropout: float, shape: str = "funnel", seed: int = 0
-    ) -> None:
-        sizes, rates = _layers(n_features, n_outputs, shape, max_units, num_layers, max_dropout)
-        super().__init__(sizes, rates, activation_name="relu", batch_norm=False)
-        initialise(self, "default", "default", stream(seed, 0, Purpose.WEIGHTS))
-        self.seed = seed
-
-    @property
-    def n_parameters(self) -> int:
-        """Number of scalars that are trained."""
-        return sum(p.numel() for p in self.parameters())
-
-    def start_epoch(self, epoch: int) -> None:
-        """Give every dropout layer its stream for one epoch."""
-        start_epoch(self, self.seed, epoch)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def space(task: TaskInfo) -> ConfigurationSpace:
-    """Groups, one maximum width, one shape and one maximum dropout for all groups, and the style of the blocks (ground truth 3.2)."""
+    """Groups, one maximum width, one shape and one maximum dropout for all groups, and the style of the blocks (Auto-PyTorch full_cs)."""
     from ConfigSpace import Categorical, ConfigurationSpace, EqualsCondition, Float, Integer
 
     use_dropout = Categorical("use_dropout", [True, False], default=False)
@@ -42,7 +42,7 @@ def build(settings: Mapping[str, Any], n_features: int, n_outputs: int, *, seed:
     """The network of these settings, with torch's default weights.
 
     The widths u_0..u_G are those of a shaped network of G + 2 layers without its last; the dropout follows the shape over G
-    layers, so that a shape that closes leaves the last group without dropout (ground truth 3.3).
+    layers, so that a shape that closes leaves the last group without dropout (Auto-PyTorch full_cs).
     """
     n_groups = int(settings["num_groups"])
     max_dropout = float(settings["max_dropout"]) if settings["use_dropout"] else 0.0

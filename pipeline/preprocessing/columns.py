@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lcbench.errors import UserError
-from pipeline.table import _spelled_dates, as_number, as_seconds, dense, is_number, is_time, listed, spelled_numbers
+from pipeline.table import as_number, as_seconds, dense, is_number, is_time, listed, spelled_dates, spelled_numbers
 
 Plain = str | int | float | bool
 """What a category is kept as; whatever else a cell holds counts by its text."""
@@ -116,7 +116,7 @@ def _spelled(column: pd.Series) -> pd.Series:  # (n,) float64
     if rest.empty:
         return numbers
     truth = rest.map(lambda cell: SPELLED_TRUTH.get(str(cell).strip().lower(), np.nan)).astype(np.float64)
-    return numbers.where(numbers.notna(), truth.fillna(as_seconds(_spelled_dates(rest))))
+    return numbers.where(numbers.notna(), truth.fillna(as_seconds(spelled_dates(rest))))
 
 
 def _codes(column: pd.Series, categories: Sequence[Plain]) -> NDArray[np.float64]:  # (n,)

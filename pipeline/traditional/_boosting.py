@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 ROUNDS = 10_000
-"""Most boosting rounds with validation rows (Auto-PyTorch, 5.3)."""
+"""Most boosting rounds with validation rows (Auto-PyTorch)."""
 
 
 def patience(n_train: int) -> int:
-    """Rounds without a better validation loss after which boosting stops (5.3): 150, more on less than 10,000 rows.
+    """Rounds without a better validation loss after which boosting stops: 150, more on less than 10,000 rows.
 
     >>> [patience(n) for n in (50_000, 10_000, 5_000, 100)]
     [150, 150, 300, 15000]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pipeline.traditional.model import Model, Part
 
 TREES = 300
-"""Trees of a whole forest (Auto-PyTorch, 5.3)."""
+"""Trees of a whole forest (Auto-PyTorch)."""
 BATCH_SECONDS = 0.5
 """Trees are added in batches of about this length, because a batch has to check all rows anew and cannot be stopped."""
 MAX_BYTES = 2**29

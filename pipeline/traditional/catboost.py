@@ -14,7 +14,7 @@ from pipeline.traditional._boosting import ROUNDS, patience
 from pipeline.traditional.model import Model, Part, Stopwatch
 
 SETTINGS: dict[str, Any] = {"learning_rate": 0.1}
-"""Auto-PyTorch, 5.3, which took it from AutoGluon (Erickson et al. 2020); all else is the library's default."""
+"""Auto-PyTorch, which took it from AutoGluon (Erickson et al. 2020); all else is the library's default."""
 TECHNICAL: dict[str, Any] = {"thread_count": 1, "allow_writing_files": False, "logging_level": "Silent"}
 """One thread, no files, no output."""
 REFIT_ROUNDS = 500

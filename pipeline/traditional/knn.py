@@ -14,7 +14,7 @@ from pipeline.traditional._indicators import Indicators
 from pipeline.traditional.model import PILOT_ROWS, Model, Part
 
 NEIGHBOURS = 5
-"""k; with uniform weights and Euclidean distance as in Auto-PyTorch (5.3), the library's defaults."""
+"""k; with uniform weights and Euclidean distance as in Auto-PyTorch, the library's defaults."""
 PROBE_ROWS = 256
 """Rows that are predicted to tell how long others will take."""
 

@@ -22,7 +22,7 @@ SETTINGS: dict[str, Any] = {
     "min_data_in_leaf": 3,
     "feature_fraction": 0.9,
 }
-"""Auto-PyTorch, 5.3, which took them from AutoGluon (Erickson et al. 2020); all else is the library's default."""
+"""Auto-PyTorch, which took them from AutoGluon (Erickson et al. 2020); all else is the library's default."""
 TECHNICAL: dict[str, Any] = {
     "num_threads": 1,
     "deterministic": True,

@@ -29,7 +29,7 @@ ORDER = {
 
 The two boosters and the two forests alternate, because two learners of one sort err alike and add less to an ensemble. In regression the
 forests look at every column in every split, which makes them the slowest of the four, and extra trees the faster of the two.
-Linear, kNN and SVM are seldom the best alone. Auto-PyTorch began with the forests (5.3), whose first trees came soonest.
+Linear, kNN and SVM are seldom the best alone. Auto-PyTorch began with the forests, whose first trees came soonest.
 """
 LARGEST = 1e30
 """Numbers beyond this count as this: their squares stay finite in float64 and they themselves in float32."""

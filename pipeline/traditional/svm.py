@@ -16,7 +16,7 @@ from pipeline.traditional._indicators import Indicators
 from pipeline.traditional.model import Model, Part
 
 SETTINGS: dict[str, Any] = {"C": 1.0, "kernel": "rbf"}
-"""Auto-PyTorch, 5.3 (its degree 3 belongs to another kernel); all else is the library's default."""
+"""Auto-PyTorch (its degree 3 belongs to another kernel); all else is the library's default."""
 FOLDS = 3
 """Folds whose held-out decision values calibrate the probabilities; a class with fewer rows than this is left out."""
 FIRST_ROWS = 500

@@ -41,5 +41,5 @@ def test_every_shape_has_a_rate_per_layer_and_reaches_the_maximum(shape, n_layer
 
 
 def test_a_maximum_below_one_still_has_a_shape():
-    """Known defect 5 of the original, where all layers got the same rate (ground truth 3.4)."""
+    """Known defect 5 of the original, where all layers got the same rate (Auto-PyTorch full_cs)."""
     assert len(set(dropout_rates("funnel", 0.3, 4))) == 4

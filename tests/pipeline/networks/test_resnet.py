@@ -54,7 +54,7 @@ def test_every_shape_has_as_many_groups_as_asked_for(shape, groups):
 
 
 def test_the_rate_and_not_the_switch_reaches_the_layers():
-    """Known defects 2 and 5 of the original: rate 1 whatever the maximum, and the same in every group (ground truth 3.4)."""
+    """Known defects 2 and 5 of the original: rate 1 whatever the maximum, and the same in every group (Auto-PyTorch full_cs)."""
     assert _rates(_shaped()) == pytest.approx([0.6, 0.6, 0.4002, 0.4002, 0.2004, 0.2004, 0, 0])
     assert _rates(_shaped(use_dropout=False)) == [0] * 8
 

@@ -88,7 +88,7 @@ def test_survival_falls_linearly_from_the_first_block_to_the_last():
 
 
 def test_training_at_random_is_not_evaluation_at_random():
-    """Known defect 1 of the original, which had them the wrong way round (ground truth 3.4)."""
+    """Known defect 1 of the original, which had them the wrong way round (Auto-PyTorch full_cs)."""
     ones = torch.ones(2, 2)
     for layer, inputs in ((ShakeShake(), (ones, 0 * ones)), (ShakeDrop(0.0), (ones,))):
         _started(layer)
