@@ -11,6 +11,7 @@ from typing import Any
 from experiments.cost import Clock
 from experiments.loop import Asked, Told
 from lcbench.query import Query, Result
+from pipeline.constant import Constant
 from pipeline.ensemble import Ensemble, EnsembleBuilder, combine
 from pipeline.live import LiveBenchmark, member_name
 from pipeline.members import Kept, drop, read_kept
@@ -42,6 +43,7 @@ class Ensembling:
         self.builder = EnsembleBuilder(self.y["val"], live.metric, seed=seed, **options)
         self._clock = clock
         self._kept: dict[str, Kept] = {}
+        self._constant: Kept | None = None
         self._lock = threading.Lock()
         self._due = 0.0
         self._last: tuple[Any, ...] = ()
@@ -66,14 +68,20 @@ class Ensembling:
             kept = read_kept(self.directory, name)
             if kept is None or name in self._kept:
                 return
-            self._kept[name] = kept
-            for dropped in self.builder.add(name, kept.val, kept.ms):
-                drop(self.directory, dropped)
-                del self._kept[dropped]
+            if name == Constant.name:  # a member where there is no other
+                self._constant = kept
+                return
+            self._offer(kept)
             if follow and time.monotonic() >= self._due and self._kept:
                 start = time.monotonic()
                 self._follow(self.builder.ensemble())
                 self._due = time.monotonic() + REST * (time.monotonic() - start)
+
+    def _offer(self, kept: Kept) -> None:
+        self._kept[kept.name] = kept
+        for dropped in self.builder.add(kept.name, kept.val, kept.ms):
+            drop(self.directory, dropped)
+            del self._kept[dropped]
 
     def _follow(self, ensemble: Ensemble) -> None:
         """Add a line to the curve of the ensemble, if anything has changed."""
@@ -95,6 +103,8 @@ class Ensembling:
     def finish(self) -> dict[str, Any]:
         """Choose the last ensemble, save it as the predictor of the run, and return what the summary says of it."""
         with self._lock:
+            if self._constant and not self._kept:
+                self._offer(self._constant)
             ensemble = self.builder.ensemble()
             self._follow(ensemble)
             assemble(self.directory, ensemble.members, ensemble.weights, self.task.name)

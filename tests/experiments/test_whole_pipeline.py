@@ -26,7 +26,7 @@ def test_a_run_leaves_an_ensemble_that_predicts(door, task, executor, metric):
     ensemble = summary["ensemble"]
     assert sum(ensemble["members"].values()) == pytest.approx(1)
     assert ensemble["words"] in answer.stdout
-    assert {model["name"] for model in ensemble["models"]} >= {"extra_trees", "knn", "linear", "constant"}
+    assert {model["name"] for model in ensemble["models"]} >= {"extra_trees", "knn", "linear"}
     with (directory / "ensemble.csv").open() as file:
         lines = list(csv.DictReader(file))
     assert tuple(lines[0]) == COLUMNS
@@ -55,13 +55,21 @@ def test_extended_it_keeps_the_models_that_it_had(door):
 
 
 def test_a_model_that_fails_is_named_and_the_run_goes_on(door):
-    answer = door(*SMALL, "task=breast_cancer", "traditional=[catboost]", "trial.memory_mb=60", "portfolio=none", "space=lcbench")
+    answer = door(*SMALL, "task=breast_cancer", "traditional=[catboost]", "trial.memory_mb=60", "portfolio=none")
     assert answer.returncode == 0, answer.stderr
     (summary,) = door.summaries()
     failed = [model for model in summary["traditional"] if "error" in model]
     assert [model["name"] for model in failed] == ["catboost"]
     assert "catboost: " in answer.stdout
     assert Predictor.load(answer.directories[0]).members
+
+
+def test_where_everything_fails_the_constant_model_is_kept(door):
+    answer = door(*SMALL, "task=breast_cancer", "traditional=none", "trial.seconds=0.01", "portfolio=none")
+    assert answer.returncode == 0, answer.stderr
+    predictor, table = Predictor.load(answer.directories[0]), bundled_task("breast_cancer")
+    assert predictor.names == ("constant",)
+    np.testing.assert_allclose(predictor.predict_proba(table.X)[0], np.bincount(table.y[table.train]) / len(table.train), rtol=1e-6)
 
 
 def test_without_an_ensemble_nothing_is_kept_but_curves(door):
