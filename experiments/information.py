@@ -36,9 +36,10 @@ def space_table(search_space: SearchSpace) -> Table:
     for name in sorted(space):
         conditions = " and ".join(str(condition).partition(" | ")[2] for condition in space.parent_conditions_of[name])
         table.add_row(name, *_domain(space[name]), conditions)
-    for clause in space.forbidden_clauses:
-        table.caption = f"{table.caption or 'never:'} {str(clause).removeprefix('(Forbidden: ').removesuffix(')')};"
-    table.caption_justify = "left"
+    if space.forbidden_clauses:
+        clauses = (str(clause).replace("Forbidden: ", "").replace("&&", "and") for clause in space.forbidden_clauses)
+        table.caption = f"never: {', '.join(clauses)}"
+        table.caption_justify = "left"
     return table
 
 

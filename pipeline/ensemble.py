@@ -40,7 +40,9 @@ def select(
     """How often each model is chosen; divided by `size`, the weights of the ensemble.
 
     In each of `size` rounds the model is added that makes the loss of the averaged predictions smallest; the same model may be added
-    again. Nothing stops at the best round, so more rounds may be worse than fewer. Time: O(m·n·C) per round.
+    again. Of equals the one with the smallest loss of its own is added (in Auto-PyTorch any of them: with a few hundred rows and
+    accuracy most rounds are ties, which filled the ensemble with poor models). Nothing stops at the best round, so more rounds may be
+    worse than fewer. Time: O(m·n·C) per round.
 
     Args:
         stack: predictions of each model, probabilities or in the target's unit; also a list of memory-mapped arrays.
@@ -48,7 +50,7 @@ def select(
         metric: what is optimised.
         size: rounds.
         n_best: only so many models with the smallest loss of their own may be added, the first in order of equals.
-        rng: breaks ties uniformly, and draws the rows of `max_rows`.
+        rng: breaks the ties that are left uniformly, and draws the rows of `max_rows`.
         max_rows: with more rows, the rounds look at so many of them, drawn at random and the same in every round; the loss of single
             models always counts all rows.
         shares: what a model takes of a budget of 1, once, however often it is chosen; a model that would exceed it is not added.
@@ -65,20 +67,26 @@ def select(
     rows = np.sort(rng.choice(len(y), max_rows, replace=False)) if len(y) > max_rows else slice(None)
     judge = Judge(metric, y[rows])
     counts = np.zeros(len(stack), np.int64)
-    counts[best] = _greedy(judge, [judge.seen(stack[j][rows]) for j in best], share[best], size, rng)
+    counts[best] = _greedy(judge, [judge.seen(stack[j][rows]) for j in best], (single[best], share[best]), size, rng)
     return counts
 
 
 def _greedy(
-    judge: Judge, seen: Sequence[NDArray[Any]], share: NDArray[np.float64], size: int, rng: np.random.Generator
+    judge: Judge,
+    seen: Sequence[NDArray[Any]],
+    about: tuple[NDArray[np.float64], NDArray[np.float64]],  # (m,) each: the loss of its own, the share
+    size: int,
+    rng: np.random.Generator,
 ) -> NDArray[np.int64]:  # (m,)
+    single, share = about
     counts = np.zeros(len(seen), np.int64)
     total = np.zeros(seen[0].shape)
     for chosen in range(size):
         taken = counts > 0
         candidates = np.flatnonzero(taken | (share[taken].sum() + share <= 1 + SLACK))
         loss = _losses_with(judge, total, chosen, [seen[j] for j in candidates.tolist()])
-        pick = int(rng.choice(candidates[loss == loss.min()]))
+        equals = candidates[loss == loss.min()]
+        pick = int(rng.choice(equals[single[equals] == single[equals].min()]))
         total += seen[pick]
         counts[pick] += 1
     return counts

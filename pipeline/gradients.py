@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+MOST_LAYERS = 6
+"""Layer-wise columns exist for networks of at most so many linear layers: a deep residual network would have a thousand."""
 QUANTILES = {"q10": 0.10, "q25": 0.25, "median": 0.50, "q75": 0.75, "q90": 0.90}
 
 
@@ -15,7 +17,7 @@ def gradient_statistics(linears: Sequence[nn.Linear]) -> dict[str, float]:
     """Max, mean, standard deviation and quantiles of all scalar gradients, and the mean L2 norm over parameter tensors.
 
     Columns ``gradient_<statistic>`` are over the whole network, ``gradient_<statistic>_layer_<i>`` over the weights and
-    bias of linear layer i; LCBench has no layer-wise norm, so there is none here.
+    bias of linear layer i (see `MOST_LAYERS`); LCBench has no layer-wise norm, so there is none here.
 
     Raises:
         ValueError: if there was no backward pass.
@@ -26,7 +28,7 @@ def gradient_statistics(linears: Sequence[nn.Linear]) -> dict[str, float]:
     layers = [np.concatenate([g.detach().numpy().ravel() for g in layer if g is not None]) for layer in tensors]
     columns = {f"gradient_{name}": value for name, value in _statistics(np.concatenate(layers)).items()}
     columns["gradient_norm"] = float(np.mean([float(g.norm()) for layer in tensors for g in layer if g is not None]))
-    for i, layer in enumerate(layers):
+    for i, layer in enumerate(layers if len(layers) <= MOST_LAYERS else []):
         columns |= {f"gradient_{name}_layer_{i}": value for name, value in _statistics(layer).items()}
     return columns
 

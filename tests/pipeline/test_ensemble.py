@@ -67,6 +67,15 @@ def test_scorers_of_scikit_learn_select_too():
     assert _loss(metric, y, stack, counts) < losses(metric, y, stack).min()
 
 
+def test_of_equals_the_better_model_is_added():
+    """Rows 0..5; a and b are right on five, c on three: once a is in, adding a, or c beside it, leaves the same five right."""
+    y = np.zeros(6, int)
+    right = np.array([[1, 1, 1, 1, 1, 0], [1, 1, 1, 0, 0, 0]])
+    stack = np.where(right[..., None] == 1, [0.9, 0.1], [0.45, 0.55])
+    counts = select(stack, y, METRICS["accuracy"], size=20, rng=np.random.default_rng(0))
+    assert counts.tolist() == [20, 0]
+
+
 def test_ties_are_broken_uniformly():
     y, stack = _problem(5, m=1)
     same = np.repeat(stack, 4, axis=0)

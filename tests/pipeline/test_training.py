@@ -131,6 +131,13 @@ def test_gradient_statistics_equal_a_plain_computation():
     assert len(values) == 9 + 3 * 8
 
 
+@pytest.mark.parametrize(("n_layers", "n_columns"), [(6, 9 + 6 * 8), (7, 9)])
+def test_deep_networks_have_no_columns_per_layer(n_layers, n_columns):
+    network = _network(n_layers)
+    network(torch.ones(2, 5)).sum().backward()
+    assert len(gradient_statistics(network.linears)) == n_columns
+
+
 def test_gradient_statistics_need_a_backward_pass():
     with pytest.raises(ValueError, match="need a backward pass"):
         gradient_statistics(_network(1).linears)
