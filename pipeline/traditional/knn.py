@@ -15,8 +15,6 @@ from pipeline.traditional.model import PILOT_ROWS, Model, Part
 
 NEIGHBOURS = 5
 """k; with uniform weights and Euclidean distance as in Auto-PyTorch, the library's defaults."""
-PROBE_ROWS = 256
-"""Rows that are predicted to tell how long others will take."""
 
 
 def build(info: TaskInfo, nominal: NDArray[np.bool_], *, seed: int, rounds: int | None = None) -> Model:
@@ -39,12 +37,9 @@ class NearestNeighbours(Model):
         self._inputs_of = Indicators(self._known_nominal, dense=True)
         X = self._inputs_of.fit_transform(train.X)
         self._neighbours = kind(min(NEIGHBOURS, len(train.y)), n_jobs=1).fit(X, train.y)
-        start = time.monotonic()
-        self._neighbours.kneighbors(X[:PROBE_ROWS])
-        now = time.monotonic()
-        to_come = (now - start) * (self.info.n_val + self.info.n_test) / min(PROBE_ROWS, len(train.y))
-        if to_come > deadline - now and len(train.y) > PILOT_ROWS:
-            affordable = int(len(train.y) * (deadline - now) / to_come)
+        to_come, left = self._seconds_to_predict(train.X), deadline - time.monotonic()
+        if to_come > left and len(train.y) > PILOT_ROWS:
+            affordable = int(len(train.y) * left / to_come)
             rows = np.random.default_rng(self.seed).permutation(len(train.y))[: max(PILOT_ROWS, affordable)]
             self._neighbours.fit(X[rows], train.y[rows])
 

@@ -39,6 +39,8 @@ SHARE = 0.5
 """Part of the time left that the first step on all rows may take by the pilot's rate; the rest is for rates that grow with the rows."""
 BATCH_ROWS = 1024
 """Rows predicted at once: some learners need memory per row and training row, or per row and pair of classes."""
+PROBE_ROWS = 256
+"""Rows that are predicted to tell how long others will take."""
 
 Target = NDArray[np.int64] | NDArray[np.float64]
 
@@ -128,10 +130,14 @@ class Model(ABC):
         validation = None if validation_raw is None or validation_y is None else (validation_raw, validation_y)
         order = np.random.default_rng(self.seed).permutation(len(raw))
         n = min(len(raw), self.max_rows or len(raw))
+        start = time.monotonic()
+        if start >= deadline:
+            self._summarise(raw, y, np.arange(len(raw)))
+            self._can_answer = False
+            return
         with threadpool_limits(limits=1):  # scikit-learn's OpenMP loops and BLAS do not know n_jobs
             if n > PILOT_ROWS:
-                start = time.monotonic()
-                self._train(raw, y, np.sort(order[:PILOT_ROWS]), None, start if start < deadline else deadline)
+                self._train(raw, y, np.sort(order[:PILOT_ROWS]), None, deadline=start)  # long over: one step
                 rate = PILOT_ROWS / (time.monotonic() - start)
                 n = int(min(n, SHARE * rate * (deadline - time.monotonic())))  # the deadline may be infinite
                 if n <= PILOT_ROWS:
@@ -169,11 +175,24 @@ class Model(ABC):
         """Which of the columns that vary hold category codes."""
         return self.nominal[self._columns]
 
+    def _seconds_to_predict(self, X: NDArray[np.float64]) -> float:  # (n, d)
+        """How long the validation and test rows of the task will take, by the rate of a few rows."""
+        probe = X[:PROBE_ROWS]
+        start = time.monotonic()
+        self._answer(probe)
+        return (time.monotonic() - start) * (self.info.n_val + self.info.n_test) / len(probe)
+
     def _train(
         self, raw: NDArray[np.float64], y: Target, rows: NDArray[np.int64], validation: tuple[Any, Any] | None, deadline: float
     ) -> None:
-        """Summarise the columns and the target of some rows, then learn from them if there is something to learn and time."""
-        in_time = time.monotonic() <= deadline
+        """Summarise some rows, then learn from them if there is something to learn."""
+        self._summarise(raw, y, rows)
+        if self._can_answer:
+            held_out = None if validation is None else self._part(*validation, np.arange(len(validation[0])))
+            self._learn(self._part(raw, y, rows), held_out if held_out and len(held_out.y) else None, deadline)
+
+    def _summarise(self, raw: NDArray[np.float64], y: Target, rows: NDArray[np.int64]) -> None:
+        """Note the columns that vary, the classes or the scale of the target, and whether there is something to learn."""
         self._columns = np.flatnonzero(_varies(raw, rows))
         if self.info.kind == "classification":
             self._classes, counts = np.unique(y[rows].astype(np.int64), return_counts=True)
@@ -182,10 +201,7 @@ class Model(ABC):
         else:
             self._mean, self._scale = float(y[rows].mean()), float(y[rows].std())
             differs = self._scale > 0
-        self._can_answer = bool(in_time and differs and len(self._columns))
-        if self._can_answer:
-            held_out = None if validation is None else self._part(*validation, np.arange(len(validation[0])))
-            self._learn(self._part(raw, y, rows), held_out if held_out and len(held_out.y) else None, deadline)
+        self._can_answer = bool(differs and len(self._columns))
 
     def _part(self, raw: NDArray[np.float64], y: Target, rows: NDArray[np.int64]) -> Part:
         """Some rows for the learner; those of classes it does not know are left out."""

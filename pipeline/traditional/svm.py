@@ -37,7 +37,8 @@ class SupportVectors(Model):
 
     Validation rows and `rounds` are not used. Probabilities are Platt's: a sigmoid per class, fitted on decision values of rows that the
     machine has not seen (cross-validation on the training rows), then normalised. The library's own ``probability=True`` does this too,
-    and is deprecated. It cannot be interrupted, so that a machine on few rows comes first, then one on as many as the time allows.
+    and is deprecated. It cannot be interrupted, so that a machine on few rows comes first, then one on as many as the time allows, that of
+    predicting the validation and test rows of the task included.
     """
 
     name = "svm"
@@ -52,9 +53,9 @@ class SupportVectors(Model):
             start = time.monotonic()
             rows = np.sort(order[:size])
             self._machine = self._fitted(X[rows], train.y[rows])
-            now = time.monotonic()
-            allowed = size * (max(deadline - now, 0) / (now - start)) ** (1 / EXPONENT)
-            larger = int(min(allowed, len(order)))
+            taken = time.monotonic() - start + self._seconds_to_predict(train.X)
+            left = max(deadline - time.monotonic(), 0)
+            larger = int(min(size * (left / taken) ** (1 / EXPONENT), len(order)))
             if larger < min(WORTH * size, len(order)) or larger <= size:
                 return
             size = larger
