@@ -1,4 +1,4 @@
-"""Traditional models beside the search: fitted one after another on the same workers, each within a share of the run's time."""
+"""Traditional models beside the search: fitted one after another on one of its workers, each within a share of the run's time."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ SHARE = 0.1
 """Of the run's seconds every model may take this share, so that the first one is there within the first tenth."""
 REFERENCES = ("constant", "linear")
 """Models that are fitted in every run: what a score has to be compared with."""
-GRACE_SECONDS = 2.0
-"""A model ends itself at its deadline; this much later, or half as late again, it is killed."""
+GRACE_SECONDS = 5.0
+"""A model ends itself at its deadline, which starts once its library is loaded; this much later, or half as late again, it is killed."""
 
 
 def chosen(wish: Any, info: TaskInfo) -> tuple[str, ...]:
@@ -66,30 +66,37 @@ class Traditional:
     _done: threading.Event = field(default_factory=threading.Event)
 
     def start(self, executor: Workers) -> None:
-        """Fit the first model, and after each one the next; in between, the workers serve the search."""
+        """Fit one model after another: on one of several workers until all are done, on a single one in turns with the search."""
         for record in self.records:
             if "error" not in record:
                 self.fitted(record["name"])
         finished = {record["name"] for record in self.records}
         self._left = deque(name for name in self.names if name not in finished)
-        self._next(executor)
+        if self._left and self._left[0] == REFERENCES[0]:
+            self._fit(self._left.popleft())  # takes no time, and is there from the start
+        executor.run(lambda: self._work(executor))
 
-    def _next(self, executor: Workers) -> None:
-        if not self._left or self.clock.over:
-            self._done.set()
-            return
-        executor.run(lambda: self._fit(self._left.popleft(), executor))
-
-    def _fit(self, name: str, executor: Workers) -> None:
+    def _work(self, executor: Workers) -> None:
+        """Fit the next model, and those after it where the search has other workers."""
         try:
-            record = self._record(name)
-            if record is not None:
-                with replacing(self._path(name)) as temporary:
-                    temporary.write_text(json.dumps(record) + "\n", encoding="utf-8")
-                if "error" not in record:
-                    self.fitted(name)
+            while self._left and not self.clock.over:
+                self._fit(self._left.popleft())
+                if executor.slots == 1:
+                    break
         finally:
-            self._next(executor)
+            if self._left and not self.clock.over:
+                executor.run(lambda: self._work(executor))
+            else:
+                self._done.set()
+
+    def _fit(self, name: str) -> None:
+        record = self._record(name)
+        if record is None:
+            return
+        with replacing(self._path(name)) as temporary:
+            temporary.write_text(json.dumps(record) + "\n", encoding="utf-8")
+        if "error" not in record:
+            self.fitted(name)
 
     def _record(self, name: str) -> dict[str, Any] | None:
         """What there is to say of one model, None if the end of the run has cut it."""
