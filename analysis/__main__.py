@@ -20,7 +20,7 @@ from analysis import quality, report
 from analysis.options import AXES, STATISTICS, Options
 from analysis.render import footer, save
 from analysis.study import Study
-from lcbench.errors import UserError
+from lcbench.errors import UserError, in_words
 from lcbench.files import replacing
 
 FIGURES = Path(__file__).parent / "figures"
@@ -36,11 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console(highlight=False, soft_wrap=True, markup=False, width=WIDTH)
     try:
         make(words, console)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except OSError as error:  # no permission, no space: the file is the user's, so is the sentence
-        print(f"{error.filename}: {error.strerror}" if error.filename else error, file=sys.stderr)
+    except (UserError, OSError) as error:
+        print(in_words(error), file=sys.stderr)
         return 2
     return 0
 

@@ -16,7 +16,7 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
 from experiments.cost import process_age
-from lcbench.errors import UserError
+from lcbench.errors import UserError, in_words
 
 CONF = Path(__file__).parent / "conf"
 EXIT_BUG = 1
@@ -37,12 +37,10 @@ class Door:
         start, self._start = self._start or time.monotonic(), None
         try:
             work(start)
-        except UserError as error:
-            self._fail(name, str(error))
+        except (UserError, OSError) as error:
+            self._fail(name, in_words(error))
         except OmegaConfBaseException as error:
             self._fail(name, sentence(error))
-        except OSError as error:  # no permission, no space, no such place: the folder is the user's, so is the sentence
-            self._fail(name, f"{error.filename}: {error.strerror}" if error.filename else str(error))
         except Exception as error:  # noqa: BLE001 (the other jobs of a sweep go on; the exit code remembers)
             traceback.print_exc()
             self.bug = True
@@ -61,9 +59,9 @@ class Door:
         except (HydraException, OmegaConfBaseException) as error:
             self._fail("configuration", sentence(error))
         except UserError as error:
-            self._fail("configuration", str(error))
+            self._fail("configuration", in_words(error))
         except OSError as error:  # Hydra makes the folder of a sweep
-            self._fail("sweep", f"{error.filename}: {error.strerror}")
+            self._fail("sweep", in_words(error))
         except KeyboardInterrupt:
             print("interrupted; nothing recorded is lost, the same command goes on from here", file=sys.stderr, flush=True)
             os._exit(EXIT_INTERRUPTED)  # children watch this process and end with it

@@ -39,7 +39,7 @@ class Ensembling:
         """
         self.directory, self.task, self.metric = live.directory, live.task, live.metric
         raw = RawTable.load(live.prepared / "raw", live.task)
-        self.y = {split: raw.part(split)[1] for split in ("val", "test")}
+        self.y = {split: raw.target(split) for split in ("val", "test")}
         self.builder = EnsembleBuilder(self.y["val"], live.metric, seed=seed, **options)
         self._clock = clock
         self._kept: dict[str, Kept] = {}
@@ -107,14 +107,15 @@ class Ensembling:
                 self._offer(self._constant)
             ensemble = self.builder.ensemble()
             self._follow(ensemble)
+            members = dict(zip(ensemble.members, ensemble.weights, strict=True))
             assemble(self.directory, ensemble.members, ensemble.weights, self.task.name)
             return {
                 "words": ensemble.words,
                 "better_than_its_best": ensemble.better,
                 "scores": self._scores(ensemble),
-                "members": dict(zip(ensemble.members, ensemble.weights, strict=True)),
+                "members": members,
                 "best_single": ensemble.best_single,
-                "models": [self._describe(kept, ensemble) for _, kept in sorted(self._kept.items())],
+                "models": [self._describe(kept, members.get(name, 0.0)) for name, kept in sorted(self._kept.items())],
             }
 
     def _scores(self, ensemble: Ensemble) -> dict[str, float]:
@@ -125,8 +126,7 @@ class Ensembling:
             found |= {f"{split}_{name}": value for name, value in values.items()}
         return found
 
-    def _describe(self, kept: Kept, ensemble: Ensemble) -> dict[str, Any]:
-        weights = dict(zip(ensemble.members, ensemble.weights, strict=True))
+    def _describe(self, kept: Kept, weight: float) -> dict[str, Any]:
         values = {split: score(self.metric, self.y[split], getattr(kept, split)) for split in ("val", "test")}
         return {
             "name": kept.name,
@@ -134,5 +134,5 @@ class Ensembling:
             "test_score": values["test"],
             "fit_seconds": kept.seconds,
             "predict_seconds_per_1000": kept.ms / 1000,
-            "weight": weights.get(kept.name, 0.0),
+            "weight": weight,
         }

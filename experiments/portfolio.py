@@ -19,7 +19,7 @@ from experiments.candidates import candidates_of, read_tables
 from experiments.construction import construct, diagnostics, print_diagnostics
 from lcbench.commands.words import short
 from lcbench.database import SHIPPED
-from lcbench.errors import UserError
+from lcbench.errors import UserError, in_words
 from lcbench.files import replacing
 from optimizers.portfolio_file import PortfolioFile, portfolio_text, read_portfolio
 
@@ -35,11 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         options.run(options, Console(highlight=False, markup=False))
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except OSError as error:  # no permission, no space: the file is the user's, so is the sentence
-        print(f"{error.filename}: {error.strerror}" if error.filename else error, file=sys.stderr)
+    except (UserError, OSError) as error:
+        print(in_words(error), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted; nothing was written", file=sys.stderr)

@@ -27,7 +27,7 @@ REFERENCES = {
     "constant": {"classification": "majority class", "regression": "mean"},
     "linear": {"classification": "logistic regression", "regression": "ridge regression"},
 }
-"""Traditional models that every score is compared with."""
+"""Traditional models of every run, by the names that people know: what a score has to be compared with."""
 BEST_MODELS = 12
 """Models in the leaderboard, beside the members of the ensemble."""
 BEST = 5

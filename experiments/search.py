@@ -37,14 +37,13 @@ ANY_TASK = TaskInfo("any", "classification", None, 0, "none", 1, 1, 1, 1, 2)
 """Stands for the task before one is loaded: spaces and schedules can be checked with it."""
 
 
-def search(config: DictConfig, console: Console, start: float, task: Task | None = None) -> dict[str, Any]:
+def search(config: DictConfig, console: Console, start: float) -> dict[str, Any]:
     """Make, continue or report the run that `config` names; returns its summary.
 
     Args:
         config: the composed configuration.
         console: where to print.
         start: `time.monotonic()` from which the budget in seconds counts.
-        task: the task, if it is loaded already; else the one that `config` describes.
     """
     budget = check(config)
     if config.info is not None:
@@ -68,7 +67,7 @@ def search(config: DictConfig, console: Console, start: float, task: Task | None
         limit = None if budget.seconds is None else budget.seconds - min(REPORT_SECONDS, REPORT_SHARE * budget.seconds)
         clock = WallClock(limit, directory.seconds, start)
         warm_up()  # the fork server loads torch while the task is loaded here
-        return _run(config, directory, task or build.build_task(config), (budget, clock), names, console)
+        return _run(config, directory, build.build_task(config), (budget, clock), names, console)
 
 
 def check(config: DictConfig) -> Budget:

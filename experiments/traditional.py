@@ -13,17 +13,17 @@ from typing import Any
 
 from experiments.cost import Clock
 from experiments.executors import Workers
+from experiments.report import REFERENCES
 from lcbench.errors import UserError
 from lcbench.files import replacing
 from lcbench.task import TaskInfo
+from pipeline.constant import Constant
 from pipeline.fitting import fit
 from pipeline.sandbox import Failure, Limits, Sandbox, run_in_child
 from pipeline.traditional.model import names
 
 SHARE = 0.1
 """Of the run's seconds every model may take this share, so that the first one is there within the first tenth."""
-REFERENCES = ("constant", "linear")
-"""Models that are fitted in every run: what a score has to be compared with."""
 GRACE_SECONDS = 5.0
 """A model ends itself at its deadline, which starts once its library is loaded; this much later, or half as late again, it is killed."""
 
@@ -43,7 +43,7 @@ def chosen(wish: Any, info: TaskInfo) -> tuple[str, ...]:
     for name in listed:
         if name not in known:
             raise UserError(f"`traditional` names {name!r}, but must be all, none, or some of {', '.join(known)}")
-    return (REFERENCES[0], *(name for name in known if name in listed or name in REFERENCES[1:]))
+    return (Constant.name, *(name for name in known if name in listed or name in REFERENCES))
 
 
 @dataclass
@@ -67,12 +67,12 @@ class Traditional:
 
     def start(self, executor: Workers) -> None:
         """Fit one model after another: on one of several workers until all are done, on a single one in turns with the search."""
-        for record in self.records:
+        records = {record["name"]: record for record in self.records}
+        for name, record in records.items():
             if "error" not in record:
-                self.fitted(record["name"])
-        finished = {record["name"] for record in self.records}
-        self._left = deque(name for name in self.names if name not in finished)
-        if self._left and self._left[0] == REFERENCES[0]:
+                self.fitted(name)
+        self._left = deque(name for name in self.names if name not in records)
+        if self._left and self._left[0] == Constant.name:
             self._fit(self._left.popleft())  # takes no time, and is there from the start
         executor.run(lambda: self._work(executor))
 
@@ -105,7 +105,7 @@ class Traditional:
         share = float("inf") if self.clock.limit is None else min(SHARE * self.clock.limit, left)
         killed = self.sandbox.limits.seconds if share == float("inf") else max(1.5 * share, share + GRACE_SECONDS)
         work = (self.directory, live.task, name, live.metric, share, self.seed)
-        if name == REFERENCES[0]:
+        if name == Constant.name:
             return fit(*work, keep=live.keep)  # it only counts, and whatever limits trials have, there is one model at least
         answer = run_in_child(
             partial(fit, keep=live.keep),

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from lcbench.commands import care, downloading, exporting, fitting, importing, info, querying
-from lcbench.errors import UserError
+from lcbench.errors import UserError, in_words
 
 EXIT_INTERRUPTED = 130
 
@@ -22,10 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return options.run(options, Console())
-    except UserError as error:
-        print(error, file=sys.stderr)
-    except OSError as error:  # no permission, no space: the file is the user's, so is the sentence
-        print(f"{error.filename}: {error.strerror}" if error.filename else error, file=sys.stderr)
+    except (UserError, OSError) as error:
+        print(in_words(error), file=sys.stderr)
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from what is finished", file=sys.stderr)
         return EXIT_INTERRUPTED

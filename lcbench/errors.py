@@ -1,4 +1,4 @@
-"""The one exception that is meant for a reader instead of a developer."""
+"""The one exception that is meant for a reader instead of a developer, and what a command prints of it."""
 
 
 class UserError(ValueError):
@@ -6,3 +6,8 @@ class UserError(ValueError):
 
     `run.py` and `python -m lcbench` print the sentence without a traceback and exit with code 2.
     """
+
+
+def in_words(error: UserError | OSError) -> str:
+    """What a command prints: the sentence; and of no permission, no space, no such place (the file is the user's) its name and why."""
+    return f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)

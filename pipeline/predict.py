@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lcbench.errors import UserError
+from lcbench.errors import UserError, in_words
 from pipeline.predictor import Predictor
 from pipeline.table import read_file
 
@@ -26,8 +26,8 @@ def main(arguments: list[str] | None = None) -> int:
         predictor = Predictor.load(options.run)
         table, _ = read_file(Path(options.table))
         _write(_predicted(predictor, table), options.to)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (UserError, OSError) as error:
+        print(in_words(error), file=sys.stderr)
         return 2
     return 0
 

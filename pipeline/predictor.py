@@ -34,22 +34,21 @@ FOLDER = "predictor"
 class Member(Protocol):
     """A fitted model of an ensemble."""
 
-    def predict(self, raw: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Class probabilities (n, C), or predictions (n, 1), of raw rows (n, columns)."""
+    def predict(self, rows: NDArray[Any]) -> NDArray[np.float32]:
+        """Class probabilities (n, C), or predictions (n, 1), of the rows of its view."""
         ...
 
 
 class NetworkMember:
-    """A network behind its preprocessor."""
+    """A network as it was stored."""
 
-    def __init__(self, state: Mapping[str, Any], preprocessor: Any) -> None:
+    def __init__(self, state: Mapping[str, Any]) -> None:
         import torch
 
         from pipeline.networks.network import build_network
         from pipeline.scores import ClassificationScores, RegressionScores
 
         (n_features, n_outputs), (mean, scale) = state["sizes"], state["target"]
-        self._preprocessor = preprocessor
         self._network = build_network(
             state["settings"], n_features, n_outputs, cardinalities=state["cardinalities"], seed=state["seed"]
         ).eval()
@@ -57,13 +56,12 @@ class NetworkMember:
         classify = str(state["settings"]["loss"]).startswith("cross_entropy")
         self._scores = ClassificationScores(torch.ones(n_outputs)) if classify else RegressionScores(scale, mean)
 
-    def predict(self, raw: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Class probabilities (n, C), or predictions (n, 1) in the target's unit."""
+    def predict(self, rows: NDArray[Any]) -> NDArray[np.float32]:
+        """Class probabilities (n, C), or predictions (n, 1) in the target's unit, of preprocessed rows."""
         import torch
 
-        rows = torch.from_numpy(self._preprocessor.transform(raw))
         with torch.inference_mode():
-            outputs = torch.cat([self._network(part) for part in rows.split(8192)])
+            outputs = torch.cat([self._network(part) for part in torch.from_numpy(rows).split(8192)])
         return self._scores.predictions(outputs)
 
 
@@ -83,6 +81,10 @@ class Predictor:
     """Weights of the members, which sum to 1."""
     members: tuple[Member, ...]
     """The members themselves."""
+    views: tuple[str, ...]
+    """What each member sees of a table: the key of a preprocessor, or nothing for the raw numbers and codes."""
+    preprocessors: Mapping[str, Any]
+    """Fitted preprocessors by key; networks that differ in their training alone share one."""
 
     def predict_proba(self, table: pd.DataFrame) -> NDArray[np.float64]:  # (n, C)
         """Class probabilities of the rows of a table.
@@ -107,7 +109,11 @@ class Predictor:
         raw = self.columns.read(table)
         if not len(raw):
             return np.zeros((0, max(len(self.classes), 1)))
-        return sum(w * m.predict(raw).astype(np.float64) for w, m in zip(self.weights, self.members, strict=True))  # type: ignore[return-value]
+        seen = {view: self.preprocessors[view].transform(raw) if view else raw for view in set(self.views)}
+        mean = np.zeros((len(raw), max(len(self.classes), 1)))
+        for weight, member, view in zip(self.weights, self.members, self.views, strict=True):
+            mean += weight * member.predict(seen[view]).astype(np.float64)
+        return mean
 
     @classmethod
     def load(cls, path: str | Path) -> Predictor:
@@ -121,22 +127,28 @@ class Predictor:
         if not (folder / "predictor.json").exists():
             raise UserError(f"{path} holds no predictor: name the directory of a finished run that kept its models, or its folder {FOLDER}")
         about = json.loads((folder / "predictor.json").read_text(encoding="utf-8"))
-        members = tuple(_load_member(folder, name) for name in about["members"])
-        columns = Columns.from_plain(about["columns"])
-        return cls(about["task"], columns, tuple(about["classes"]), tuple(about["members"]), tuple(about["members"].values()), members)
+        members, views = zip(*(_load_member(folder, name) for name in about["members"]), strict=True)
+        preprocessors = {view: _unpickled(folder / PREPROCESSORS / f"{view}.pkl") for view in set(views) - {""}}
+        names, weights = zip(*about["members"].items(), strict=True)
+        columns, classes = Columns.from_plain(about["columns"]), tuple(about["classes"])
+        return cls(about["task"], columns, classes, names, weights, members, views, preprocessors)
 
 
-def _load_member(folder: Path, name: str) -> Member:
+def _load_member(folder: Path, name: str) -> tuple[Member, str]:
+    """A member and its view."""
+    path = model_file(folder, name)
+    if path.suffix == ".pkl":
+        return _unpickled(path), ""
     import torch
 
     torch.set_num_threads(1)
-    path = model_file(folder, name)
-    if path.suffix == ".pkl":
-        with path.open("rb") as file:
-            return pickle.load(file)
     state = torch.load(path, map_location="cpu", weights_only=True)
-    with (folder / PREPROCESSORS / f"{state['arrays']}.pkl").open("rb") as file:
-        return NetworkMember(state, pickle.load(file))
+    return NetworkMember(state), state["arrays"]
+
+
+def _unpickled(path: Path) -> Any:
+    with path.open("rb") as file:
+        return pickle.load(file)
 
 
 def assemble(directory: Path, names: Sequence[str], weights: Sequence[float], task: str) -> Path:

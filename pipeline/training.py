@@ -29,8 +29,9 @@ from pipeline.gradients import gradient_statistics
 from pipeline.networks.network import Network, build_network
 from pipeline.preprocessing.prepared import Prepared, class_weights
 from pipeline.preprocessing.raw import SPLITS, SplitName
-from pipeline.schedules.schedule import learning_rate, under
+from pipeline.schedules.schedule import learning_rate
 from pipeline.scores import ClassificationScores, RegressionScores, Scores, double_softmax_cross_entropy
+from pipeline.settings import under
 from pipeline.streams import Purpose, stream
 
 EVALUATION_ROWS = 8192

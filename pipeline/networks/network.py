@@ -15,6 +15,7 @@ from lcbench.errors import UserError
 from pipeline.networks.embedding import Embedding
 from pipeline.networks.initialisation import initialise
 from pipeline.networks.stochastic import start_epoch
+from pipeline.settings import under
 from pipeline.streams import Purpose, stream
 
 EMBEDDINGS = ("none", "learned")
@@ -86,8 +87,7 @@ def build_network(settings: Mapping[str, Any], n_features: int, n_outputs: int, 
     width = n_features if embedding is None else embedding.width
     if width == 0:
         raise UserError("the table has 0 columns after preprocessing, but a network needs at least 1: keep a column")
-    relative = {key.removeprefix(f"{name}."): value for key, value in settings.items() if key.startswith(f"{name}.")}
-    body = build(relative, width, n_outputs, seed=seed)
+    body = build(under(settings, name), width, n_outputs, seed=seed)
     method = (settings["initialisation"], settings["initialisation.bias"])
     if method != ("default", "default"):  # which `build` has drawn
         initialise(body, *method, stream(seed, 0, Purpose.WEIGHTS))

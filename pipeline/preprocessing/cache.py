@@ -67,17 +67,17 @@ def make(raw: RawTable, settings: Mapping[str, Any], seed: int) -> tuple[Prepare
     """Fit a preprocessor on the training rows, transform every split, and balance the classes of the training rows."""
     info = raw.info
     preprocessor = Preprocessor(settings, raw.columns.nominal, info.kind, seed)
-    values, target = raw.part("train")
-    preprocessor.fit(values, target)
+    values = {split: raw.values[raw.rows[split]] for split in SPLITS}
+    y = {split: raw.target(split) for split in SPLITS}
+    preprocessor.fit(values["train"], y["train"])
     start = time.perf_counter()
-    X: dict[SplitName, NDArray[np.float32]] = {split: preprocessor.transform(raw.part(split)[0]) for split in SPLITS}
+    X: dict[SplitName, NDArray[np.float32]] = {split: preprocessor.transform(values[split]) for split in SPLITS}
     ms = (time.perf_counter() - start) * 1e6 / sum(len(rows) for rows in X.values())
-    y = {split: raw.part(split)[1] for split in SPLITS}
     mean, scale = (0.0, 1.0) if info.kind == "classification" else (float(y["train"].mean()), float(y["train"].std()))
     if info.kind == "classification":
         X["train"], y["train"] = balanced(X["train"], y["train"], settings, seed)
     else:
-        y = {split: ((values - mean) / scale).astype(np.float32) for split, values in y.items()}
+        y = {split: ((target - mean) / scale).astype(np.float32) for split, target in y.items()}
     return Prepared(info, X, y, y_mean=mean, y_scale=scale, cardinalities=preprocessor.cardinalities, ms=ms), preprocessor
 
 

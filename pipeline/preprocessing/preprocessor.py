@@ -21,6 +21,7 @@ from lcbench.task import Kind
 from pipeline.preprocessing.coalescer import Coalescer
 from pipeline.preprocessing.encoding import EmbeddingCodes, distinct, indicators
 from pipeline.preprocessing.imputation import imputer
+from pipeline.settings import under
 
 LARGEST = 1e30
 """Raw numbers and outputs are clipped to this size, which a float32 holds; the square of a raw number still fits a float64."""
@@ -123,8 +124,7 @@ class Preprocessor:
     def _component(self, choice: str, package: str, **about: Any) -> Any:
         """The unfitted transformer that a choice names."""
         name = self.settings[choice]
-        own = {key.removeprefix(f"{name}."): value for key, value in self.settings.items() if key.startswith(f"{name}.")}
-        return import_module(f"{package}.{name}").build(own, seed=self.seed, **about)
+        return import_module(f"{package}.{name}").build(under(self.settings, name), seed=self.seed, **about)
 
     def _continuous(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:  # (n, numbers and indicators)
         parts = [np.empty((len(raw), 0))]

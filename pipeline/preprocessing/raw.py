@@ -60,7 +60,11 @@ class RawTable:
 
     def part(self, split: SplitName) -> tuple[NDArray[np.float64], NDArray[Any]]:
         """Values (n_split, columns) and target (n_split,) of one split."""
-        return self.values[self.rows[split]], self.y[self.rows[split]]
+        return self.values[self.rows[split]], self.target(split)
+
+    def target(self, split: SplitName) -> NDArray[Any]:
+        """Target (n_split,) of one split."""
+        return self.y[self.rows[split]]
 
     def checksum(self) -> int:
         """CRC-32 of the table, the target and the splits, to notice that a task has changed."""

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
+from pipeline.settings import under
+
 FLOOR = 1e-8
 """No epoch is trained with a lower rate (the ``eta_min`` of the paper)."""
 
@@ -22,16 +24,5 @@ def learning_rate(settings: Mapping[str, Any], epoch: int, horizon: int, losses:
     if epoch == 0:
         return 0.0
     name = settings["schedule"]
-    own = under(settings, name)
     initial = float(settings[f"{settings['optimizer']}.learning_rate"])
-    return FLOOR + (initial - FLOOR) * import_module(f"pipeline.schedules.{name}").factor(own, epoch, horizon, losses)
-
-
-def under(settings: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """The settings of one component, under their own names.
-
-    >>> under({"sgd.momentum": 0.9, "batch_size": 16}, "sgd")
-    {'momentum': 0.9}
-    """
-    prefix = f"{name}."
-    return {key.removeprefix(prefix): value for key, value in settings.items() if key.startswith(prefix)}
+    return FLOOR + (initial - FLOOR) * import_module(f"pipeline.schedules.{name}").factor(under(settings, name), epoch, horizon, losses)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import pkgutil
 from collections.abc import Iterable
 from importlib import import_module
-from importlib.util import find_spec
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -46,21 +45,13 @@ def choices() -> tuple[str, ...]:
 def component(choice: str, value: str) -> ModuleType | None:
     """The module that `value` of a choice names, None if it brings no hyperparameters."""
     name = f"{PACKAGES[choice]}.{value}" if choice in PACKAGES else MODULES.get((choice, value))
-    if name is None or (value == NOTHING and find_spec(name) is None):
-        return None
-    return import_module(name)
+    return import_module(name) if name else None
 
 
-def values(choice: str, task: TaskInfo) -> list[str]:
-    """Every value of a choice that a package holds, for this kind of task, alphabetically behind ``none``."""
+def values(choice: str) -> list[str]:
+    """Every value of a choice that a package holds, alphabetically behind ``none``; files without a space are no values."""
     found = (info.name for info in pkgutil.iter_modules(import_module(PACKAGES[choice]).__path__))
-    named = [name for name in found if name != NOTHING and _serves(choice, name, task)]
-    return [NOTHING, *sorted(named)] if choice in ("scaler", "preprocessor", "schedule") else sorted(named)
-
-
-def _serves(choice: str, name: str, task: TaskInfo) -> bool:
-    module = import_module(f"{PACKAGES[choice]}.{name}")
-    return hasattr(module, "space") and task.kind in getattr(module, "KINDS", ("classification", "regression"))
+    return sorted((name for name in found if hasattr(component(choice, name), "space")), key=lambda name: (name != NOTHING, name))
 
 
 def add_choice(space: ConfigurationSpace, choice: str, offered: Iterable[str], task: TaskInfo, default: str | None = None) -> None:
@@ -72,6 +63,7 @@ def add_choice(space: ConfigurationSpace, choice: str, offered: Iterable[str], t
     space.add(parent)
     for value in offered:
         module = component(choice, value)
-        if module is not None and len(module.space(task)):
+        part = module.space(task) if module else ()
+        if len(part):
             under = {"parent": parent, "value": value}
-            space.add_configuration_space(value, module.space(task), delimiter=".", parent_hyperparameter=under)
+            space.add_configuration_space(value, part, delimiter=".", parent_hyperparameter=under)

@@ -25,11 +25,11 @@ def space(task: TaskInfo) -> SearchSpace:
         Categorical("initialisation", ["default", "xavier", "kaiming", "orthogonal", "sparse"]),
         Categorical("initialisation.bias", ["default", "zero", "normal"]),
     )
-    add_choice(full, "scaler", values("scaler", task), task, default="standard")
-    add_choice(full, "preprocessor", values("preprocessor", task), task, default="none")
-    add_choice(full, "network", values("network", task), task, default="shaped_mlp")
-    add_choice(full, "optimizer", values("optimizer", task), task, default="adam")
-    add_choice(full, "schedule", values("schedule", task), task, default="cosine_annealing")
+    add_choice(full, "scaler", values("scaler"), task, default="standard")
+    add_choice(full, "preprocessor", values("preprocessor"), task, default="none")
+    add_choice(full, "network", values("network"), task, default="shaped_mlp")
+    add_choice(full, "optimizer", values("optimizer"), task, default="adam")
+    add_choice(full, "schedule", values("schedule"), task, default="cosine_annealing")
     add_choice(full, "augmentation", ["standard", "mixup"], task)
     add_choice(full, "weight_averaging", ["none", "moving_average"], task)
     if task.n_categorical != 0:

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from pipeline.traditional.model import Model, Part
 
+SETTINGS: dict[str, Any] = {"n_jobs": 1, "warm_start": True}
+"""One thread, trees in batches; all else is the library's default, as in Auto-PyTorch."""
 TREES = 300
 """Trees of a whole forest (Auto-PyTorch)."""
 BATCH_SECONDS = 0.5

@@ -14,8 +14,8 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-MAX_INDICATORS = 128
-"""Most indicators of one column; the rarest categories share the last, which also takes those that were not trained on."""
+from pipeline.preprocessing.encoding import MAX_INDICATORS
+
 DENSE_CELLS = 2**26
 """Most cells of a dense array of inputs (256 MiB), where one is asked for."""
 FARTHEST = 10.0
@@ -27,8 +27,8 @@ class Indicators:
 
     With `dense` they are an array nevertheless, if that of the training rows has at most `DENSE_CELLS` cells.
 
-    A missing number becomes the training mean, a missing category a category of its own. An unknown category counts as a rare one, or
-    as none of them where all are kept.
+    A column has at most `MAX_INDICATORS`. A missing number becomes the training mean, a missing category a category of its own. An unknown
+    category counts as a rare one, or as none of them where all are kept.
     """
 
     def __init__(self, nominal: NDArray[np.bool_], *, dense: bool = False) -> None:

@@ -9,11 +9,8 @@ from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 from lcbench.task import TaskInfo
-from pipeline.traditional._forest import Forest
+from pipeline.traditional._forest import SETTINGS, Forest
 from pipeline.traditional.model import Model
-
-SETTINGS: dict[str, Any] = {"n_jobs": 1, "warm_start": True}
-"""One thread, trees in batches; all else is the library's default, as in Auto-PyTorch."""
 
 
 def build(info: TaskInfo, nominal: NDArray[np.bool_], *, seed: int, rounds: int | None = None) -> Model:

@@ -12,7 +12,8 @@ from pipeline.augmentation import Mixup
 from pipeline.balancing import balanced
 from pipeline.preprocessing.prepared import Prepared
 from pipeline.preprocessing.raw import SPLITS
-from pipeline.schedules.schedule import learning_rate, under
+from pipeline.schedules.schedule import learning_rate
+from pipeline.settings import under
 from pipeline.spaces import apt2021, full, lcbench, tiny
 from pipeline.spaces.choices import choices, component, values
 from pipeline.training import Recipe, Training
@@ -58,7 +59,7 @@ def resumed(recipe, at, until, path):
     return curve(whole, until)
 
 
-@pytest.mark.parametrize("rule", values("optimizer", CLASSIFICATION))
+@pytest.mark.parametrize("rule", values("optimizer"))
 @pytest.mark.parametrize("noise", ["plain", "mixup", "averaged"])
 def test_every_rule_of_descent_learns_and_resumes_exactly(rule, noise, tmp_path):
     more = {"mixup": {"augmentation": "mixup"}, "averaged": {"weight_averaging": "moving_average"}, "plain": {}}[noise]
@@ -90,7 +91,7 @@ def test_a_rule_moves_as_torch_does(rule, made):
     torch.testing.assert_close(ours, theirs)
 
 
-@pytest.mark.parametrize("schedule", values("schedule", CLASSIFICATION))
+@pytest.mark.parametrize("schedule", values("schedule"))
 def test_every_schedule_starts_within_its_bounds_and_is_never_negative(schedule):
     own = settings(schedule=schedule, adam__learning_rate=0.05)
     rates = [learning_rate(own, epoch, 20, [1.0] * (epoch - 1)) for epoch in range(1, 60)]

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from lcbench.task import TaskInfo
+from pipeline.preprocessing.encoding import MAX_INDICATORS
 from pipeline.traditional import _forest
 from pipeline.traditional._boosting import patience
-from pipeline.traditional._indicators import FARTHEST, MAX_INDICATORS, Indicators
+from pipeline.traditional._indicators import FARTHEST, Indicators
 from pipeline.traditional.model import build
 
 FAR = float("inf")
