@@ -86,11 +86,12 @@ def build_verb(config: DictConfig) -> Verb:
 
 
 def build_task(config: DictConfig) -> Task:
-    """Load the task, from the configured OpenML cache where it is an OpenML task."""
-    from pipeline.tasks import use_openml_cache
+    """Load the task, from the configured OpenML cache where it is an OpenML task, and cut its folds where there is cross-validation."""
+    from pipeline.tasks import cross_validated, use_openml_cache
 
     use_openml_cache(config.openml.cache_dir)
-    return _build(config.task, "task")
+    task = _build(config.task, "task")
+    return task if config.cross_validation is None else cross_validated(task, config.cross_validation)
 
 
 def build_space(config: DictConfig, task: TaskInfo) -> SearchSpace:
@@ -144,7 +145,7 @@ def build_benchmark(config: DictConfig, task: Task, ladder: Ladder, directory: P
     """The benchmark that trains for real."""
     metric, search_space = build_metric(config, task), build_space(config, task.info)
     about = {"task": task.info, "search_space": search_space, "epochs": ladder.max, "metric": metric, "directory": directory}
-    return _build(config.benchmark, "benchmark", **about, keep=config.ensemble.size > 0)
+    return _build(config.benchmark, "benchmark", **about, folds=len(task.folds) or 1, keep=config.ensemble.size > 0)
 
 
 def build_recorded(config: DictConfig, task: str) -> Recorded:

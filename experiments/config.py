@@ -62,11 +62,13 @@ class RunConfig:
     debug: Any = None
     seed: int = 0
     metric: str | None = None
+    cross_validation: int | None = None
     incumbent: str = "highest_seen"
     budget: BudgetConfig = field(default_factory=BudgetConfig)
     trial: TrialConfig = field(default_factory=TrialConfig)
     traditional: Any = "all"
     ensemble: EnsembleConfig = field(default_factory=EnsembleConfig)
+    refit: str | None = None
     openml: OpenMLConfig = field(default_factory=OpenMLConfig)
     runs: str = ""
     plan: bool = False

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import math
 import threading
 import time
 from collections.abc import Iterable
 from typing import Any
+
+from numpy.typing import NDArray
 
 from experiments.cost import Clock
 from experiments.loop import Asked, Told
@@ -90,7 +93,7 @@ class Ensembling:
             return
         self._last = line
         best = self._kept[ensemble.best_single]
-        alone = (self.metric.value(ensemble.best_single_loss), score(self.metric, self.y["test"], best.test))
+        alone = (self.metric.value(ensemble.best_single_loss), self._score("test", best.test))
         path = self.directory / "ensemble.csv"
         new = not path.exists()
         with path.open("a", newline="", encoding="utf-8") as file:
@@ -98,7 +101,11 @@ class Ensembling:
 
     def _both(self, ensemble: Ensemble) -> tuple[float, float]:
         test = combine(ensemble.weights, [self._kept[name].test for name in ensemble.members])
-        return self.metric.value(ensemble.loss), score(self.metric, self.y["test"], test)
+        return self.metric.value(ensemble.loss), self._score("test", test)
+
+    def _score(self, split: str, predictions: NDArray[Any]) -> float:
+        """NaN where the task has no such rows."""
+        return score(self.metric, self.y[split], predictions) if len(self.y[split]) else math.nan
 
     def finish(self) -> dict[str, Any]:
         """Choose the last ensemble, save it as the predictor of the run, and return what the summary says of it."""
@@ -120,18 +127,17 @@ class Ensembling:
 
     def _scores(self, ensemble: Ensemble) -> dict[str, float]:
         found: dict[str, float] = {}
-        for split in ("val", "test"):
+        for split in (split for split in self.y if len(self.y[split])):
             parts = [getattr(self._kept[name], split) for name in ensemble.members]
             values = scores(self.task, self.y[split], combine(ensemble.weights, parts), self.metric)
             found |= {f"{split}_{name}": value for name, value in values.items()}
         return found
 
     def _describe(self, kept: Kept, weight: float) -> dict[str, Any]:
-        values = {split: score(self.metric, self.y[split], getattr(kept, split)) for split in ("val", "test")}
         return {
             "name": kept.name,
-            "validation_score": values["val"],
-            "test_score": values["test"],
+            "validation_score": self._score("val", kept.val),
+            "test_score": self._score("test", kept.test) if len(kept.test) else None,
             "fit_seconds": kept.seconds,
             "predict_seconds_per_1000": kept.ms / 1000,
             "weight": weight,

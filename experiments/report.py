@@ -141,6 +141,8 @@ def print_report(summary: dict[str, Any], results: Sequence[Result], metric: Met
     if summary["ensemble"]:
         console.print(_leaderboard(summary))
         console.print(summary["ensemble"]["words"], highlight=False, soft_wrap=True)
+        for name, reason in summary["ensemble"].get("refit", {}).get("kept", {}).items():
+            console.print(f"{_model_name(name)} was not refitted and stays as it was: {reason}", highlight=False, soft_wrap=True)
     failures = _failures(summary)
     console.print(
         f"{summary['n_trials']} trials, {summary['epochs_trained']} epochs, {summary['seconds']:.1f} s; failed: {failures}", highlight=False
@@ -217,8 +219,7 @@ def _best_table(results: Sequence[Result], metric: Metric) -> Table:
     for result in best:
         table.add_column(str(result.query.trial), justify="right")
     for name in (metric.on("val"), metric.on("test")):
-        scores = [result.curve.at(result.curve.last_epoch).get(name) for result in best]
-        table.add_row(name, *("–" if score is None else f"{score:.4f}" for score in scores))
+        table.add_row(name, *(_number(result.curve.at(result.curve.last_epoch).get(name)) for result in best))
     table.add_row("epochs", *(str(result.query.epoch) for result in best))
     table.add_row("origin", *(str(result.query.origin) for result in best), end_section=True)
     for name in dict.fromkeys(name for result in best for name in result.query.configuration):
@@ -230,7 +231,9 @@ def _score_table(summary: dict[str, Any]) -> Table:
     """The incumbent beside the ensemble, the majority class (or mean) and a linear model, on the same split."""
     incumbent = summary["incumbent"]
     models = [("incumbent", incumbent["scores"])] if incumbent else []
-    models += [("ensemble", summary["ensemble"]["scores"])] if summary.get("ensemble") else []
+    ensemble = summary.get("ensemble")
+    models += [("ensemble", ensemble["scores"])] if ensemble else []
+    models += [("refitted", ensemble["refit"]["scores"])] if ensemble and ensemble.get("refit", {}).get("scores") else []
     models += [(baseline["name"], baseline.get("scores", {})) for baseline in summary.get("baselines", [])]
     optimised = [f"{split}_{summary['metric']['name']}" for split in ("val", "test")]
     first: dict[str, float] = next((scores for _, scores in models if scores), {})
@@ -240,8 +243,12 @@ def _score_table(summary: dict[str, Any]) -> Table:
     for model, _ in models:
         table.add_column(model, justify="right")
     for name in names:
-        table.add_row(name, *(f"{scores[name]:.4f}" if name in scores else "–" for _, scores in models))
+        table.add_row(name, *(_number(scores.get(name)) for _, scores in models))
     return table
+
+
+def _number(score: float | None) -> str:
+    return "–" if score is None else f"{score:.4f}"
 
 
 def _leaderboard(summary: dict[str, Any]) -> Table:
@@ -256,12 +263,12 @@ def _leaderboard(summary: dict[str, Any]) -> Table:
         table.add_column(column, justify="right")
     scores, members = ensemble["scores"], [model for model in shown if model["weight"]]
     cost = 1000 * sum(model["predict_seconds_per_1000"] for model in members)
-    both = (f"{scores[split + '_' + metric['name']]:.4f}" for split in ("val", "test"))
+    both = (_number(scores.get(f"{split}_{metric['name']}")) for split in ("val", "test"))
     table.add_row(
         f"ensemble of {len(members)}", *both, f"{sum(m['fit_seconds'] for m in members):.1f}", f"{cost:.1f}", "1", end_section=True
     )
     for model in shown:
-        values = (f"{model['validation_score']:.4f}", f"{model['test_score']:.4f}", f"{model['fit_seconds']:.1f}")
+        values = (f"{model['validation_score']:.4f}", _number(model["test_score"]), f"{model['fit_seconds']:.1f}")
         weight = f"{model['weight']:.2f}" if model["weight"] else ""
         table.add_row(_model_name(model["name"]), *values, f"{1000 * model['predict_seconds_per_1000']:.1f}", weight)
     return table

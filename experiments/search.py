@@ -13,12 +13,14 @@ from experiments.config import Budget, check_seed
 from experiments.cost import Account, WallClock
 from experiments.display import display
 from experiments.ensembling import Ensembling
+from experiments.executors import cores
 from experiments.incumbent import check_policy
 from experiments.information import show_information
 from experiments.loop import Asked, Loop, Observer, Told
 from experiments.plan import planned_epochs, show_plan
 from experiments.progress import Progress
 from experiments.records import RunDirectory, TrainingLog, identity, run_path
+from experiments.refit import Refit, check_rows
 from experiments.report import print_report, summarise
 from experiments.traditional import Traditional, chosen
 from lcbench.errors import UserError
@@ -28,11 +30,14 @@ from lcbench.task import TaskInfo
 from pipeline.ensemble import check_options
 from pipeline.live import LiveBenchmark
 from pipeline.metrics import metric_for
+from pipeline.preprocessing.raw import RawTable
 from pipeline.sandbox import Limits, Sandbox, warm_up
 from pipeline.tasks import Task, task_name
 
 REPORT_SHARE, REPORT_SECONDS = 0.05, 5.0
 """Of a run's seconds this share, and at most so many, are kept for the last ensemble, packing and reporting."""
+REFIT_SHARE = 0.2
+"""Of a run's seconds this share is kept to refit the ensemble, where that is asked for."""
 ANY_TASK = TaskInfo("any", "classification", None, 0, "none", 1, 1, 1, 1, 2)
 """Stands for the task before one is loaded: spaces and schedules can be checked with it."""
 
@@ -64,10 +69,16 @@ def search(config: DictConfig, console: Console, start: float) -> dict[str, Any]
         if directory.finished:
             console.print(f"this run is finished; delete {path} to make it again", highlight=False, soft_wrap=True)
             return _report(directory, console)
-        limit = None if budget.seconds is None else budget.seconds - min(REPORT_SECONDS, REPORT_SHARE * budget.seconds)
-        clock = WallClock(limit, directory.seconds, start)
+        clock = WallClock(_limit(budget, config.refit), directory.seconds, start)
         warm_up()  # the fork server loads torch while the task is loaded here
         return _run(config, directory, build.build_task(config), (budget, clock), names, console)
+
+
+def _limit(budget: Budget, refit: str | None) -> float | None:
+    """Seconds that the search may take: what is left of the budget for the refit and the report is theirs."""
+    if budget.seconds is None:
+        return None
+    return budget.seconds - min(REPORT_SECONDS, REPORT_SHARE * budget.seconds) - (REFIT_SHARE * budget.seconds if refit else 0.0)
 
 
 def check(config: DictConfig) -> Budget:
@@ -77,6 +88,9 @@ def check(config: DictConfig) -> Budget:
     Limits(config.trial.seconds, config.trial.memory_mb)
     chosen(config.traditional, ANY_TASK)
     check_options(**ensemble_options(config))
+    check_rows(config.refit)
+    if config.refit and not config.ensemble.size:
+        raise UserError(f"`refit` is {config.refit!r}, but with ensemble.size=0 no model is kept: set one of the two")
     build.build_optimizer(config, build.build_space(config, ANY_TASK).space, build.build_ladder(config))
     return Budget.of(config.budget)
 
@@ -119,11 +133,21 @@ def _run(
         _loop(config, directory, traditional, _account(live, budget), observers, history)
     pack(directory.path)
     told = ensembling.finish() if ensembling else None
+    if told and config.refit:
+        told["refit"] = _refit(config, live, clock.deadline + REFIT_SHARE * (budget.seconds or 0.0), console)
     summary = summarise(progress, read_run(directory.path), {**names, "seed": config.seed}, traditional.records, told)
     directory.finish(summary)
     live.tear_down()
     print_report(summary, progress.results, live.metric, console, directory.path)
     return summary
+
+
+def _refit(config: DictConfig, live: LiveBenchmark, deadline: float, console: Console) -> dict[str, Any]:
+    """Train the members of the ensemble again, as many as can be until the deadline."""
+    limits = Limits(config.trial.seconds, config.trial.memory_mb)
+    raw = RawTable.load(live.prepared / "raw", live.task)
+    workers = config.executor.get("workers", 1) or cores()
+    return Refit(live.directory, raw, config.refit, limits, workers=workers, deadline=deadline)(live.metric, console)
 
 
 def _account(live: LiveBenchmark, budget: Budget) -> Account:

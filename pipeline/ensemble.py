@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lcbench.errors import UserError
-from lcbench.metric import Metric
+from lcbench.metric import METRICS, Metric
 from pipeline.metrics import Judge, losses
 
 MAX_ROWS = 50_000
@@ -40,9 +40,9 @@ def select(
     """How often each model is chosen; divided by `size`, the weights of the ensemble.
 
     In each of `size` rounds the model is added that makes the loss of the averaged predictions smallest; the same model may be added
-    again. Of equals the one with the smallest loss of its own is added (in Auto-PyTorch any of them: with a few hundred rows and
-    accuracy most rounds are ties, which filled the ensemble with poor models). Nothing stops at the best round, so more rounds may be
-    worse than fewer. Time: O(m·n·C) per round.
+    again. Of equals, the one that makes the cross-entropy of the average smallest is added, for a regression the one with the smallest
+    loss of its own (in Auto-PyTorch any of them: with a few hundred rows and accuracy most rounds are ties, which filled the ensemble
+    with poor models). Nothing stops at the best round, so more rounds may be worse than fewer. Time: O(m·n·C) per round.
 
     Args:
         stack: predictions of each model, probabilities or in the target's unit; also a list of memory-mapped arrays.
@@ -65,43 +65,57 @@ def select(
         raise ValueError("no model can be chosen: none has finite predictions, a defined loss and a share within the budget")
     best = sorted(np.argsort(np.where(able, single, np.inf), kind="stable")[: min(n_best, int(able.sum()))].tolist())
     rows = np.sort(rng.choice(len(y), max_rows, replace=False)) if len(y) > max_rows else slice(None)
-    judge = Judge(metric, y[rows])
+    classify = stack[0].shape[1] > 1
+    criteria = [metric, METRICS["cross_entropy"]] if classify and metric.name != "cross_entropy" else [metric]
+    sums = [_Sum(Judge(one, y[rows]), [stack[j][rows] for j in best]) for one in criteria]
     counts = np.zeros(len(stack), np.int64)
-    counts[best] = _greedy(judge, [judge.seen(stack[j][rows]) for j in best], (single[best], share[best]), size, rng)
+    counts[best] = _greedy(sums, single[best], share[best], size, rng)
     return counts
 
 
 def _greedy(
-    judge: Judge,
-    seen: Sequence[NDArray[Any]],
-    about: tuple[NDArray[np.float64], NDArray[np.float64]],  # (m,) each: the loss of its own, the share
+    sums: Sequence[_Sum],
+    single: NDArray[np.float64],  # (m,) the loss of its own
+    share: NDArray[np.float64],  # (m,)
     size: int,
     rng: np.random.Generator,
 ) -> NDArray[np.int64]:  # (m,)
-    single, share = about
-    counts = np.zeros(len(seen), np.int64)
-    total = np.zeros(seen[0].shape)
+    counts = np.zeros(len(single), np.int64)
     for chosen in range(size):
         taken = counts > 0
-        candidates = np.flatnonzero(taken | (share[taken].sum() + share <= 1 + SLACK))
-        loss = _losses_with(judge, total, chosen, [seen[j] for j in candidates.tolist()])
-        equals = candidates[loss == loss.min()]
+        equals = np.flatnonzero(taken | (share[taken].sum() + share <= 1 + SLACK))
+        for one in sums:
+            loss = one.losses_with(equals.tolist(), chosen)
+            equals = equals[loss == loss.min()]
         pick = int(rng.choice(equals[single[equals] == single[equals].min()]))
-        total += seen[pick]
+        for one in sums:
+            one.add(pick)
         counts[pick] += 1
     return counts
 
 
-def _losses_with(judge: Judge, total: NDArray[np.float64], chosen: int, seen: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
-    """Losses if each candidate were added to a sum of `chosen` predictions; infinite where undefined."""
-    width = max(1, BLOCK // total.size)
-    values = []
-    for start in range(0, len(seen), width):
-        mean = total + np.stack(seen[start : start + width])
-        mean /= chosen + 1
-        values.append(judge.values(mean))
-    loss = judge.metric.losses(np.concatenate(values))
-    return np.where(np.isnan(loss), np.inf, loss)
+class _Sum:
+    """The sum of what a metric sees of the models chosen so far."""
+
+    def __init__(self, judge: Judge, stack: Sequence[NDArray[Any]]) -> None:
+        self.judge = judge
+        self.seen = [judge.seen(one) for one in stack]
+        self.total = np.zeros(self.seen[0].shape)
+
+    def add(self, pick: int) -> None:
+        """Choose a model."""
+        self.total += self.seen[pick]
+
+    def losses_with(self, candidates: Sequence[int], chosen: int) -> NDArray[np.float64]:
+        """Losses if each candidate were added to the `chosen` ones; infinite where undefined."""
+        width = max(1, BLOCK // self.total.size)
+        values = []
+        for start in range(0, len(candidates), width):
+            averages = self.total + np.stack([self.seen[j] for j in candidates[start : start + width]])
+            averages /= chosen + 1
+            values.append(self.judge.values(averages))
+        loss = self.judge.metric.losses(np.concatenate(values))
+        return np.where(np.isnan(loss), np.inf, loss)
 
 
 def combine(weights: Sequence[float], predictions: Sequence[NDArray[Any]]) -> NDArray[Any]:  # (m,), m of (n, C) -> (n, C)
@@ -116,6 +130,11 @@ def combine(weights: Sequence[float], predictions: Sequence[NDArray[Any]]) -> ND
     for weight, one in zip(weights, predictions, strict=True):
         total += weight * one.astype(np.float64)
     return total.astype(np.result_type(*predictions))
+
+
+def mean(predictions: Sequence[NDArray[Any]]) -> NDArray[Any]:  # m of (n, C) -> (n, C)
+    """The mean of predictions, as `combine` gives it: what the parts of a model that was trained on folds say together."""
+    return combine([1 / len(predictions)] * len(predictions), predictions)
 
 
 @dataclass(frozen=True)

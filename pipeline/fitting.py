@@ -11,7 +11,8 @@ import numpy as np
 from lcbench.metric import Metric
 from lcbench.task import TaskInfo
 from pipeline.constant import Constant
-from pipeline.members import TIMED_ROWS, Kept, keep_model
+from pipeline.ensemble import mean
+from pipeline.members import TIMED_ROWS, Kept, keep_models
 from pipeline.metrics import scores
 from pipeline.preprocessing.raw import RawTable
 from pipeline.traditional.model import build
@@ -25,15 +26,26 @@ def fit(directory: Path, info: TaskInfo, name: str, metric: Metric, seconds: flo
     """
     start = time.perf_counter()
     raw = RawTable.load(directory / "prepared" / "raw", info)
-    model = Constant(info) if name == Constant.name else build(name, info, raw.columns.nominal, seed=seed)
-    model.fit(*raw.part("train"), *raw.part("val"), deadline=time.monotonic() + seconds)
+    models, predicted, ms, left = [], [], 0.0, seconds
+    for number in range(raw.n_folds):
+        fold = raw.fold(number)
+        model = Constant(info) if name == Constant.name else build(name, info, raw.columns.nominal, seed=seed)
+        begun = time.monotonic()
+        model.fit(*fold.part("train"), *fold.part("val"), deadline=begun + left / (raw.n_folds - number))
+        left -= time.monotonic() - begun
+        val = fold.values[fold.rows["val"]]
+        models.append(model)
+        predicted.append(model.predict(val))
+        ms += _milliseconds(model, val[:TIMED_ROWS])
     taken = time.perf_counter() - start
-    (val, val_y), (test, test_y) = raw.part("val"), raw.part("test")
-    kept = Kept(name, model.predict(val), model.predict(test), _milliseconds(model, val[:TIMED_ROWS]), taken)
+    (_, val_y), (test, test_y) = raw.part("val"), raw.part("test")
+    kept = Kept(name, np.concatenate(predicted), mean([model.predict(test) for model in models]), ms, taken)
     if keep:
-        keep_model(directory, model, kept)
+        keep_models(directory, models, kept)
     found: dict[str, float] = {}
     for split, y, predictions in (("val", val_y, kept.val), ("test", test_y, kept.test)):
+        if len(y) == 0:
+            continue
         found |= {f"{split}_{column}": value for column, value in scores(info, y, predictions, metric).items()}
     return {"name": name, "seconds": taken, "predict_seconds_per_1000": kept.ms / 1000, "scores": found}
 

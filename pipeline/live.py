@@ -50,6 +50,8 @@ class LiveBenchmark:
     """The metric whose validation loss is returned."""
     directory: Path
     """The run directory."""
+    folds: int = 1
+    """Networks per trial: one where validation rows are held out, else one per fold of the cross-validation."""
     keep: bool = True
     """Keep every network that was asked for with its predictions, for an ensemble."""
     continue_trials: bool = True
@@ -105,7 +107,7 @@ class LiveBenchmark:
             training.save(self._checkpoint(query))
         judged = training.judge()
         if self.keep:
-            self._keep(training, query)
+            self._keep(training, query, judged)
         return Result.measured(query, curve, self.metric.loss(curve.at(judged)[self.metric.on("val")]), seconds)
 
     @property
@@ -124,7 +126,7 @@ class LiveBenchmark:
         from pipeline.training import Training
 
         recipe = self._recipe(query)
-        data = prepared(self.prepared, recipe.settings, recipe.seed, self.task)
+        data = [prepared(self.prepared, recipe.settings, recipe.seed, self.task, fold) for fold in range(self.folds)]
         training, checkpoint = Training(data, recipe, self.metric), self._checkpoint(query)
         if not self.continue_trials or not checkpoint.exists():
             return training
@@ -138,7 +140,7 @@ class LiveBenchmark:
         saved = training.entries[-1].seconds if training.entries else 0.0
         with Journal(self.directory / "journals" / f"{multiprocessing.current_process().name}.journal") as journal:
             if not training.entries:
-                journal.append(training_record(**name, **self._describe(query, training.network.n_parameters)))
+                journal.append(training_record(**name, **self._describe(query, training.n_parameters)))
             while training.epoch < target and not training.stopped:
                 epoch, seconds, values = training.advance()
                 journal.append(epoch_record(**name, epoch=epoch, seconds=seconds, values=values))
@@ -150,12 +152,13 @@ class LiveBenchmark:
                     saved = seconds
         return ""
 
-    def _keep(self, training: Training, query: Query) -> None:
-        """Store the network with its predictions."""
-        from pipeline.members import keep_network
+    def _keep(self, training: Training, query: Query, epoch: int) -> None:
+        """Store the networks of the judged epoch with their predictions."""
+        from pipeline.members import keep_networks
         from pipeline.preprocessing.cache import folder
 
-        keep_network(self.directory, training, member_name(query), folder(self.prepared, training.recipe.settings, query.seed))
+        arrays = [folder(self.prepared, training.recipe.settings, query.seed, fold) for fold in range(self.folds)]
+        keep_networks(self.directory, training, member_name(query), arrays, epoch)
 
     @staticmethod
     def _describe(query: Query, n_parameters: int) -> dict[str, Any]:

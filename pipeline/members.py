@@ -1,10 +1,14 @@
 """What an ensemble is made of: trained models on disk, each with its predictions for the validation and the test rows.
 
+A model consists of as many *parts* as there are folds: one where validation rows are held out.
+
 ::
 
     members/<name>.npz         predictions, and what the model cost
-    members/<name>.pt | .pkl   the model: weights of a network with its settings, or a pickled traditional model
-    preprocessors/<key>.pkl    what the networks see of a table
+    members/<name>.pt | .pkl   its parts: weights of networks with their settings, or pickled traditional models
+    preprocessors/<key>.pkl    what a network sees of a table
+
+Notation: n rows, C columns of predictions (class probabilities, or 1 for a regression).
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ import json
 import pickle
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +28,7 @@ from numpy.typing import NDArray
 from lcbench.files import replacing
 
 if TYPE_CHECKING:
-    from pipeline.predictor import Member
+    from pipeline.learner import Learner
     from pipeline.training import Training
 
 FOLDER = "members"
@@ -40,53 +45,83 @@ class Kept:
 
     name: str
     """Name of its files: ``trial-epoch`` of a network, or that of a traditional model."""
-    val: NDArray[np.float32]  # (n_val, C) or (n_val, 1)
-    """Class probabilities, or predictions in the target's unit."""
-    test: NDArray[np.float32]  # (n_test, C) or (n_test, 1)
-    """The same for the test rows."""
+    val: NDArray[np.float32]  # (n_val, C)
+    """Predictions of the validation rows, each by the part that has not seen it."""
+    test: NDArray[np.float32]  # (n_test, C)
+    """The mean over the parts for the test rows."""
     ms: float
     """Milliseconds per 1,000 rows to predict, preprocessing included."""
     seconds: float
     """Seconds of training."""
-    arrays: str = ""
-    """Folder of the preprocessing behind which a network was trained."""
+    arrays: tuple[str, ...] = ()
+    """Keys of the preprocessors of its parts, of a network."""
 
 
-def keep_network(directory: Path, training: Training, name: str, arrays: Path) -> None:
-    """Store a network as it was last judged, with the preprocessor of the folder `arrays`, behind which it was trained."""
+def keep_networks(directory: Path, training: Training, name: str, arrays: Sequence[Path], epoch: int) -> None:
+    """Store the networks of a training as they were last judged, after `epoch` epochs.
+
+    Args:
+        directory: the run.
+        training: what is stored.
+        name: under which name.
+        arrays: for every fold the folder of the preprocessed arrays, whose preprocessor is kept as well.
+        epoch: epochs of the networks that were judged.
+    """
     import torch
 
-    network, recipe, data = training.judged, training.recipe, training.data
-    state = {
-        "settings": dict(recipe.settings),
-        "seed": recipe.seed,
-        "sizes": [training.X["train"].shape[1] - len(data.cardinalities), data.info.n_outputs],
-        "cardinalities": list(data.cardinalities),
-        "target": [data.y_mean, data.y_scale],
-        "arrays": arrays.name,
-        "weights": network.state_dict(),
-    }
-    rows = training.X["val"][:TIMED_ROWS]
-    start = time.perf_counter()
-    with torch.inference_mode():
-        network(rows)
-    ms = data.ms + (time.perf_counter() - start) * 1e6 / len(rows)
+    ms = sum(learner.data.ms + _milliseconds(learner) for learner in training.learners)
     for folder in (FOLDER, PREPROCESSORS):
         (directory / folder).mkdir(exist_ok=True)
-    if not (directory / PREPROCESSORS / f"{arrays.name}.pkl").exists():
-        with replacing(directory / PREPROCESSORS / f"{arrays.name}.pkl") as temporary:
-            shutil.copyfile(arrays / "preprocessor.pkl", temporary)
+    for path in arrays:
+        keep_preprocessor(directory, path.name, path / "preprocessor.pkl")
+    parts = [network_state(learner, path.name, epoch) for learner, path in zip(training.learners, arrays, strict=True)]
     with replacing(directory / FOLDER / f"{name}.pt") as temporary:
-        torch.save(state, temporary)
-    kept = Kept(name, training.predictions("val"), training.predictions("test"), ms, training.entries[-1].seconds, arrays.name)
+        torch.save(parts, temporary)
+    keys = tuple(path.name for path in arrays)
+    kept = Kept(name, training.validation_predictions(), training.test_predictions(), ms, training.entries[-1].seconds, keys)
     _keep_predictions(directory, kept)
 
 
-def keep_model(directory: Path, model: Member, kept: Kept) -> None:
-    """Store a traditional model."""
+def keep_preprocessor(directory: Path, key: str, file: Path) -> None:
+    """Copy a pickled preprocessor to where the networks of a folder look for it."""
+    target = directory / PREPROCESSORS / f"{key}.pkl"
+    if not target.exists():
+        with replacing(target) as temporary:
+            shutil.copyfile(file, temporary)
+
+
+def network_state(learner: Learner, view: str, epoch: int) -> dict[str, Any]:
+    """All that is needed to predict with a network, or to train it again on other rows."""
+    recipe, data = learner.recipe, learner.data
+    return {
+        "settings": dict(recipe.settings),
+        "seed": recipe.seed,
+        "horizon": recipe.horizon,
+        "epoch": epoch,
+        "sizes": [learner.n_features, data.info.n_outputs],
+        "cardinalities": list(data.cardinalities),
+        "target": [data.y_mean, data.y_scale],
+        "view": view,
+        "weights": learner.judged.state_dict(),
+    }
+
+
+def _milliseconds(learner: Learner) -> float:
+    """Per 1,000 rows behind the preprocessing."""
+    import torch
+
+    rows = learner.X["val"][:TIMED_ROWS]
+    start = time.perf_counter()
+    with torch.inference_mode():
+        learner.judged(rows)
+    return (time.perf_counter() - start) * 1e6 / len(rows)
+
+
+def keep_models(directory: Path, models: Sequence[Any], kept: Kept) -> None:
+    """Store the parts of a traditional model."""
     (directory / FOLDER).mkdir(exist_ok=True)
     with replacing(directory / FOLDER / f"{kept.name}.pkl") as temporary, temporary.open("wb") as file:
-        pickle.dump(model, file)
+        pickle.dump(list(models), file)
     _keep_predictions(directory, kept)
 
 
@@ -103,7 +138,7 @@ def read_kept(directory: Path, name: str) -> Kept | None:
         return None
     with np.load(path) as file:
         about: dict[str, Any] = json.loads(str(file["about"]))
-        return Kept(name, file["val"], file["test"], **about)
+        return Kept(name, file["val"], file["test"], about["ms"], about["seconds"], tuple(about["arrays"]))
 
 
 def drop(directory: Path, name: str) -> None:

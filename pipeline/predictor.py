@@ -3,8 +3,9 @@
 ::
 
     predictor/predictor.json           columns, classes, members with their weights
-    predictor/members/<name>.pt|.pkl   networks and traditional models
+    predictor/members/<name>.pt|.pkl   networks and traditional models, each with one part per fold
     predictor/preprocessors/<key>.pkl  what the networks see of a table
+    refitted/                          the same trained again on more rows, where that was asked for (`pipeline.refitting`)
 
 It loads without the search: no ConfigSpace, no hydra, no optimizers. Traditional models and preprocessors are pickles, so load only a
 predictor that you trust, with the library versions it was made with (a different one of scikit-learn warns).
@@ -15,7 +16,8 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,24 +27,30 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lcbench.errors import UserError
+from pipeline.ensemble import mean
+from pipeline.members import FOLDER as MEMBERS
 from pipeline.members import PREPROCESSORS, model_file, read_kept
 from pipeline.preprocessing.columns import Columns
 
 FOLDER = "predictor"
+REFITTED = "refitted"
+"""Folder of the members that were trained again; in a run directory it comes first."""
+ROWS = 8192
+"""Rows that are predicted at once, which bounds the memory of all members' views of a table."""
 
 
-class Member(Protocol):
-    """A fitted model of an ensemble."""
+class Model(Protocol):
+    """A fitted network or traditional model."""
 
     def predict(self, rows: NDArray[Any]) -> NDArray[np.float32]:
         """Class probabilities (n, C), or predictions (n, 1), of the rows of its view."""
         ...
 
 
-class NetworkMember:
+class FittedNetwork:
     """A network as it was stored."""
 
-    def __init__(self, state: Mapping[str, Any]) -> None:
+    def __init__(self, state: Mapping[str, Any]) -> None:  # of `members.network_state`
         import torch
 
         from pipeline.networks.network import build_network
@@ -61,8 +69,18 @@ class NetworkMember:
         import torch
 
         with torch.inference_mode():
-            outputs = torch.cat([self._network(part) for part in torch.from_numpy(rows).split(8192)])
+            outputs = torch.cat([self._network(part) for part in torch.from_numpy(rows).split(ROWS)])
         return self._scores.predictions(outputs)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A model and what it sees of a table; a member has one for every fold."""
+
+    model: Model
+    """What predicts."""
+    view: str = ""
+    """The key of a preprocessor, or nothing for the raw numbers and codes."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +97,8 @@ class Predictor:
     """Names of the members."""
     weights: tuple[float, ...]
     """Weights of the members, which sum to 1."""
-    members: tuple[Member, ...]
-    """The members themselves."""
-    views: tuple[str, ...]
-    """What each member sees of a table: the key of a preprocessor, or nothing for the raw numbers and codes."""
+    members: tuple[tuple[Part, ...], ...]
+    """The parts of each member, which all count the same."""
     preprocessors: Mapping[str, Any]
     """Fitted preprocessors by key; networks that differ in their training alone share one."""
 
@@ -94,7 +110,7 @@ class Predictor:
         """
         if not self.classes:
             raise UserError(f"the task {self.task!r} is a regression, which has no probabilities: use `predict`")
-        return self._mean(table)
+        return self.answer(self.columns.read(table))
 
     def predict(self, table: pd.DataFrame) -> NDArray[Any]:  # (n,)
         """Labels, or numbers in the target's unit, of the rows of a table.
@@ -102,18 +118,23 @@ class Predictor:
         Raises:
             UserError: if the table lacks columns.
         """
-        mean = self._mean(table)
-        return np.array(self.classes, object)[mean.argmax(1)] if self.classes else mean[:, 0]
+        answer = self.answer(self.columns.read(table))
+        return np.array(self.classes, object)[answer.argmax(1)] if self.classes else answer[:, 0]
 
-    def _mean(self, table: pd.DataFrame) -> NDArray[np.float64]:
-        raw = self.columns.read(table)
-        if not len(raw):
-            return np.zeros((0, max(len(self.classes), 1)))
-        seen = {view: self.preprocessors[view].transform(raw) if view else raw for view in set(self.views)}
-        mean = np.zeros((len(raw), max(len(self.classes), 1)))
-        for weight, member, view in zip(self.weights, self.members, self.views, strict=True):
-            mean += weight * member.predict(seen[view]).astype(np.float64)
-        return mean
+    def answer(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:  # (n, columns) -> (n, C)
+        """Class probabilities, or predictions (n, 1), of rows that `columns` has read."""
+        answer = np.zeros((len(raw), max(len(self.classes), 1)))
+        for start in range(0, len(raw), ROWS):
+            answer[start : start + ROWS] = self._mean_of(raw[start : start + ROWS])
+        return answer
+
+    def _mean_of(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:  # (rows, columns) -> (rows, C)
+        views = {part.view for parts in self.members for part in parts}
+        seen = {view: self.preprocessors[view].transform(raw) if view else raw for view in views}
+        total = np.zeros((len(raw), max(len(self.classes), 1)))
+        for weight, parts in zip(self.weights, self.members, strict=True):
+            total += weight * mean([part.model.predict(seen[part.view]) for part in parts]).astype(np.float64)
+        return total
 
     @classmethod
     def load(cls, path: str | Path) -> Predictor:
@@ -123,46 +144,71 @@ class Predictor:
             UserError: if there is none.
         """
         path = Path(path)
-        folder = path if (path / "predictor.json").exists() else path / FOLDER
-        if not (folder / "predictor.json").exists():
+        folder = next((one for one in (path, path / REFITTED, path / FOLDER) if (one / "predictor.json").exists()), None)
+        if folder is None:
             raise UserError(f"{path} holds no predictor: name the directory of a finished run that kept its models, or its folder {FOLDER}")
         about = json.loads((folder / "predictor.json").read_text(encoding="utf-8"))
-        members, views = zip(*(_load_member(folder, name) for name in about["members"]), strict=True)
-        preprocessors = {view: _unpickled(folder / PREPROCESSORS / f"{view}.pkl") for view in set(views) - {""}}
+        members = tuple(load_parts(folder, name) for name in about["members"])
+        views = {part.view for parts in members for part in parts} - {""}
+        preprocessors = {view: unpickled(folder / PREPROCESSORS / f"{view}.pkl") for view in views}
         names, weights = zip(*about["members"].items(), strict=True)
         columns, classes = Columns.from_plain(about["columns"]), tuple(about["classes"])
-        return cls(about["task"], columns, classes, names, weights, members, views, preprocessors)
+        return cls(about["task"], columns, classes, names, weights, members, preprocessors)
 
 
-def _load_member(folder: Path, name: str) -> tuple[Member, str]:
-    """A member and its view."""
+def load_parts(folder: Path, name: str) -> tuple[Part, ...]:
+    """The parts of a stored member."""
     path = model_file(folder, name)
     if path.suffix == ".pkl":
-        return _unpickled(path), ""
+        return tuple(Part(model) for model in unpickled(path))
+    return tuple(Part(FittedNetwork(state), state["view"]) for state in load_states(path))
+
+
+def load_views(folder: Path, name: str) -> list[str]:
+    """The keys of the preprocessors that a stored member needs."""
+    path = model_file(folder, name)
+    return [] if path.suffix == ".pkl" else [state["view"] for state in load_states(path)]
+
+
+def load_states(path: Path) -> list[dict[str, Any]]:
+    """What `members.network_state` gave for every part of a network."""
     import torch
 
     torch.set_num_threads(1)
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    return NetworkMember(state), state["arrays"]
+    return torch.load(path, map_location="cpu", weights_only=True)
 
 
-def _unpickled(path: Path) -> Any:
+def unpickled(path: Path) -> Any:
+    """Whatever a file holds."""
     with path.open("rb") as file:
         return pickle.load(file)
 
 
 def assemble(directory: Path, names: Sequence[str], weights: Sequence[float], task: str) -> Path:
     """Copy the members of an ensemble and what they need from a run directory into its folder ``predictor``, which is replaced whole."""
-    folder, temporary = directory / FOLDER, directory / f".{FOLDER}.partial"
-    shutil.rmtree(temporary, ignore_errors=True)
-    (temporary / "members").mkdir(parents=True)
-    (temporary / PREPROCESSORS).mkdir()
-    for name in names:
-        shutil.copy2(model_file(directory, name), temporary / "members")
-    for key in {kept.arrays for name in names if (kept := read_kept(directory, name)) and kept.arrays}:
-        shutil.copy2(directory / PREPROCESSORS / f"{key}.pkl", temporary / PREPROCESSORS)
     about = json.loads((directory / "prepared" / "raw" / "columns.json").read_text(encoding="utf-8"))
-    about |= {"task": task, "members": dict(zip(names, map(float, weights), strict=True))}
-    (temporary / "predictor.json").write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    about = {"task": task, "columns": about["columns"], "classes": about["classes"]}
+    with replacing_folder(directory / FOLDER) as temporary:
+        for name in names:
+            shutil.copy2(model_file(directory, name), temporary / MEMBERS)
+        for key in {key for name in names if (kept := read_kept(directory, name)) for key in kept.arrays}:
+            shutil.copy2(directory / PREPROCESSORS / f"{key}.pkl", temporary / PREPROCESSORS)
+        describe(temporary, about | {"members": dict(zip(names, map(float, weights), strict=True))})
+    return directory / FOLDER
+
+
+@contextmanager
+def replacing_folder(folder: Path) -> Iterator[Path]:
+    """A new folder for a predictor, which takes the place of `folder` once it is complete."""
+    temporary = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(temporary, ignore_errors=True)
+    for name in (MEMBERS, PREPROCESSORS):
+        (temporary / name).mkdir(parents=True)
+    yield temporary
     shutil.rmtree(folder, ignore_errors=True)
-    return temporary.rename(folder)
+    temporary.rename(folder)
+
+
+def describe(folder: Path, about: Mapping[str, Any]) -> None:
+    """Write predictor.json: `task`, `columns`, `classes`, and the weights of the `members`."""
+    (folder / "predictor.json").write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,6 +1,7 @@
 """Which rows train, validate and test: LCBench's rules, the same for every configuration and every seed of a run.
 
-Notation: n rows, `rest` the rows that are not tested on. About 45 / 22 / 33 % of a table train, validate and test.
+Notation: n rows, `rest` the rows that are not tested on, K folds. About 45 / 22 / 33 % of a table train, validate and test, unless
+cross-validation lets every row of the rest validate once.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Rows:
     val: NDArray[np.int64]
     """Rows on which configurations are compared."""
     test: NDArray[np.int64]
-    """Rows on which the incumbent is reported."""
+    """Rows on which the incumbent is reported; there may be none."""
     words: str
     """How the rows were chosen, for `TaskInfo.split`."""
     notes: tuple[str, ...] = ()
@@ -54,36 +55,62 @@ def validated(rest: NDArray[np.int64], test: NDArray[np.int64], words: str, note
     return Rows(shuffled[:n_train], shuffled[n_train:], np.asarray(test, np.int64), f"{words}, {VALIDATION}", notes)
 
 
-def resplit(y: NDArray[np.int64] | NDArray[np.float64], *, classes: bool, name: str) -> Rows:  # (n,)
+def resplit(y: NDArray[np.int64] | NDArray[np.float64], *, classes: bool, name: str, share: float = FRACTION) -> Rows:  # (n,)
     """Split a table that brings no split of its own: 33 % test with seed 42, stratified by class where there are classes.
 
     Args:
         y: class codes, or the target of a regression.
         classes: True for class codes.
         name: the task, for messages.
+        share: another share to test on; 0 for no test rows.
 
     Raises:
-        UserError: if a part would be empty.
+        UserError: if the share is out of range, or a part would be empty.
     """
     from sklearn.model_selection import train_test_split
 
+    if not 0 <= share < 1:
+        raise UserError(f"`test_share` is {share}, but must be a share of the rows below 1, or 0 for no test rows")
     if len(y) < SMALLEST:
         raise UserError(f"task {name!r} has {len(y)} rows, but at least {SMALLEST} are needed to train, validate and test: give more rows")
-    obstacle = _obstacle(y) if classes else ""
+    if share == 0:
+        return validated(np.arange(len(y)), np.arange(0), "no test rows")
+    obstacle = _obstacle(y, share) if classes else ""
     stratify = y if classes and not obstacle else None
-    rest, test = train_test_split(np.arange(len(y)), test_size=FRACTION, random_state=SEED, shuffle=True, stratify=stratify)
+    rest, test = train_test_split(np.arange(len(y)), test_size=share, random_state=SEED, shuffle=True, stratify=stratify)
+    words = f"{100 * share:.3g} % test with seed 42, "
     if obstacle:
-        words = f"33 % test with seed 42, not stratified because {obstacle}"
+        words += f"not stratified because {obstacle}"
         return validated(rest, test, words, (f"task {name!r} is split {words}",))
-    return validated(rest, test, f"33 % test with seed 42, {'stratified by class' if classes else 'shuffled'}")
+    return validated(rest, test, words + ("stratified by class" if classes else "shuffled"))
 
 
-def _obstacle(y: NDArray[np.int64] | NDArray[np.float64]) -> str:
+def _obstacle(y: NDArray[np.int64] | NDArray[np.float64], share: float) -> str:
     """Why the rows cannot be split with every class on both sides, or nothing."""
     counts = np.unique(y, return_counts=True)[1]
     if counts.min() < 2:
         lonely = int((counts < 2).sum())
         return "one class has a single row" if lonely == 1 else f"{lonely} classes have a single row each"
-    if len(counts) > np.ceil(FRACTION * len(y)):
+    if len(counts) > min(np.ceil(share * len(y)), np.floor((1 - share) * len(y))):
         return f"{len(counts)} classes do not fit into the test rows of a table with {len(y)} rows"
     return ""
+
+
+def folded(rest: NDArray[np.int64], y: NDArray[np.int64] | NDArray[np.float64], k: int, *, classes: bool) -> list[NDArray[np.int64]]:
+    """Cut rows into K folds for cross-validation, shuffled with seed 42; stratified by class where every class has K rows.
+
+    Args:
+        rest: row numbers.
+        y: class codes or target of the whole table, (n,).
+        k: number of folds, 2..len(rest).
+        classes: True for class codes.
+
+    >>> [fold.tolist() for fold in folded(np.array([4, 5, 6, 7]), np.array([0, 0, 0, 0, 0, 1, 0, 1]), 2, classes=True)]
+    [[4, 5], [6, 7]]
+    """
+    from sklearn.model_selection import KFold, StratifiedKFold
+
+    rest = np.sort(rest)
+    stratify = classes and np.unique(y[rest], return_counts=True)[1].min() >= k
+    cut = (StratifiedKFold if stratify else KFold)(k, shuffle=True, random_state=SEED)
+    return [rest[fold] for _, fold in cut.split(rest, y[rest])]

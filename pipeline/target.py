@@ -45,11 +45,32 @@ def _check_spoilt(target: pd.Series) -> None:
         )
 
 
+def with_target(target: pd.Series, where: str) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """The rows that have a target.
+
+    Args:
+        target: the target column.  # (n,)
+        where: the column in words, for messages.
+
+    Returns:
+        the number that each row has among those with a target, -1 without one, (n,); and a note if there are such.
+
+    Raises:
+        UserError: if no row has a target.
+    """
+    known = dense(target).notna().to_numpy()
+    if not known.any():
+        raise UserError(f"{where} is missing in all {len(known)} rows: give a column with values")
+    number = np.where(known, np.cumsum(known) - 1, -1)
+    lost = int((~known).sum())
+    return number, (f"{where} is missing in {lost} of {len(known)} rows, which are left out",) if lost else ()
+
+
 def target_values(target: pd.Series, kind: Kind, where: str) -> tuple[NDArray[np.int64] | NDArray[np.float64], tuple[str, ...]]:
     """The target as an array, and its classes in the order of their codes.
 
     Args:
-        target: the target column.  # (n,)
+        target: the target column, no cell missing.  # (n,)
         kind: classification or regression.
         where: the column in words, for messages.
 
@@ -57,12 +78,9 @@ def target_values(target: pd.Series, kind: Kind, where: str) -> tuple[NDArray[np
         class codes 0..C-1 (n,) and the C labels; or the numbers (n,) and no labels.
 
     Raises:
-        UserError: if cells are missing, there is only one value, or a regression has text to predict.
+        UserError: if there is only one value, or a regression has text to predict.
     """
     target = dense(target)
-    n_missing = int(target.isna().sum())
-    if n_missing:
-        raise UserError(f"{where} is missing in {n_missing} of {len(target)} rows, but every row needs a target: remove these rows")
     return _classes(target, where) if kind == "classification" else (_amounts(target, where), ())
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -19,9 +19,9 @@ from lcbench.errors import UserError
 from lcbench.task import Kind, TaskInfo
 from pipeline.openml_cache import Problem, read_folds, read_problem, read_table, use_openml_cache
 from pipeline.openml_download import fetch
-from pipeline.splits import Rows, resplit, validated
+from pipeline.splits import FRACTION, VALIDATION, Rows, folded, resplit, validated
 from pipeline.table import SUFFIXES, named, read_file, text_columns, typed
-from pipeline.target import kind_of, target_values
+from pipeline.target import kind_of, target_values, with_target
 
 __all__ = ["BUNDLED", "Task", "bundled_task", "file_task", "openml_task", "task_name", "use_openml_cache"]
 
@@ -47,19 +47,28 @@ class Task:
     classes: tuple[str, ...]  # (C,)
     """Class labels in the order of their codes; empty for regression."""
     train: NDArray[np.int64]
-    """Rows to train on."""
+    """Rows to train on; under cross-validation none, for each fold trains on the validation rows of the others."""
     val: NDArray[np.int64]
     """Rows on which configurations are compared."""
     test: NDArray[np.int64]
-    """Rows on which the incumbent is reported."""
+    """Rows on which the incumbent is reported; there may be none."""
     notes: tuple[str, ...] = ()
     """What the reader should know about how the table was read and split."""
+    folds: tuple[int, ...] = ()
+    """Sizes of the folds of a cross-validation, which lie in `val` one behind the other; empty for one hold-out."""
 
     def __post_init__(self) -> None:
         rows = np.concatenate([self.train, self.val, self.test])
         n = len(self.X)
         if len(self.y) != n or len(np.unique(rows)) != len(rows) or rows.min() < 0 or rows.max() >= n:
             raise ValueError(f"task {self.info.name!r}: train, val and test must be disjoint rows of one table with {n} rows")
+        if self.folds and sum(self.folds) != len(self.val):
+            raise ValueError(f"task {self.info.name!r}: folds of {self.folds} rows do not make up {len(self.val)} validation rows")
+
+    @property
+    def rest(self) -> NDArray[np.int64]:
+        """The rows that are not tested on, in the order of the table."""
+        return np.sort(np.concatenate([self.train, self.val]))
 
 
 def openml_task(id: int, name: str, fold: int = 0, split: Split = "official") -> Task:
@@ -79,11 +88,15 @@ def openml_task(id: int, name: str, fold: int = 0, split: Split = "official") ->
     root = fetch(id, hint=f", or use a task that needs no download: {', '.join(BUNDLED)}")
     problem = read_problem(id, root)
     table = read_table(problem, root).reset_index(drop=True)
+    where = f"target {problem.target!r} of OpenML task {id}"
+    number, missing = with_target(table[problem.target], where)
+    rows = None if split == "resplit" else _official(problem, root, number, fold)
+    table = table[number >= 0].reset_index(drop=True)
     X = table.drop(columns=problem.target)
     X, notes = typed(X, categorical=text_columns(X))  # OpenML says which columns are numbers
-    y, classes = target_values(table[problem.target], problem.kind, f"target {problem.target!r} of OpenML task {id}")
-    rows = resplit(y, classes=bool(classes), name=name) if split == "resplit" else _official(problem, root, len(y), fold)
-    return _task(name, problem.kind, X, (y, classes), rows, notes, id=id, fold=fold)
+    y, classes = target_values(table[problem.target], problem.kind, where)
+    rows = rows or resplit(y, classes=bool(classes), name=name)
+    return _task(name, problem.kind, X, (y, classes), rows, (*missing, *notes), id=id, fold=fold)
 
 
 def _check_openml(id: object, fold: object, split: object) -> None:
@@ -97,12 +110,13 @@ def _check_openml(id: object, fold: object, split: object) -> None:
         raise UserError(f"`fold` is {fold}, but split=resplit has one fold only: use fold=0, or split=official")
 
 
-def _official(problem: Problem, root: Path, n: int, fold: int) -> Rows:
-    folds = read_folds(problem, root, n)
+def _official(problem: Problem, root: Path, number: NDArray[np.int64], fold: int) -> Rows:
+    """OpenML's own rows, by the numbers that they have once those without a target (-1) are gone."""
+    folds = read_folds(problem, root, len(number))
     if fold not in folds:
         law = f"has folds 0..{max(folds)}" if len(folds) > 1 else "has one hold-out split, which is fold 0"
         raise UserError(f"`fold` is {fold}, but OpenML task {problem.task} {law}: use a fold that it has")
-    rest, test = folds[fold]
+    rest, test = (number[rows][number[rows] >= 0] for rows in folds[fold])
     return validated(rest, test, f"OpenML's own fold {fold} of {len(folds)}" if len(folds) > 1 else "OpenML's own hold-out split")
 
 
@@ -133,25 +147,32 @@ def file_task(
     kind: Kind | None = None,
     numeric: Sequence[str] = (),
     categorical: Sequence[str] = (),
+    test_path: str | Path | None = None,
+    test_share: float = FRACTION,
 ) -> Task:
     """Load a table from a CSV or Parquet file and split it 45 / 22 / 33 % with seed 42.
 
     Args:
         path: the file.
-        target: the column to predict.
+        target: the column to predict; rows where it is missing are left out, with a note.
         name: name in paths and tables; None for the file's name without its suffix.
         kind: None to decide by the target: numbers with fractions or more than 20 values are a regression.
         numeric: columns that are numbers, whatever they look like.
         categorical: columns that are categories, whatever they look like.
+        test_path: a second file with the same columns, whose rows are tested on; all of the first are then for training and validation.
+        test_share: share of the rows that is tested on where there is no second file; 0 for none.
 
     Raises:
-        UserError: if the file or a column is not what it should be.
+        UserError: if a file or a column is not what it should be.
     """
-    path = Path(path).expanduser()
     if kind not in (None, *get_args(Kind)):
         raise UserError(f"`kind` is {kind!r}, but must be classification, regression, or null to decide by the target")
-    table, notes = read_file(path)
-    target = named(target, table, "target", str(path))
+    path = Path(path).expanduser()
+    table, notes = _read_whole(path, target)
+    test, more = _read_whole(Path(test_path).expanduser(), target) if test_path else (table[:0], ())
+    if lacking := sorted(set(table.columns) - set(test.columns)):
+        raise UserError(f"{test_path} has no column {lacking[0]!r}, which {path} has: give both files the same columns")
+    n_rest, table = len(table), pd.concat([table, test[table.columns]], ignore_index=True) if len(test) else table
     X = table.drop(columns=target)
     if X.shape[1] == 0:
         raise UserError(f"{path} has no column beside the target {target!r}: give a table with features")
@@ -159,11 +180,41 @@ def file_task(
     both = sorted(set(numeric) & set(categorical))
     if both:
         raise UserError(f"column {both[0]!r} is named in `numeric` and in `categorical`, but can be only one of them: leave it out of one")
-    X, more = typed(X, numeric, categorical)
+    X, inferred = typed(X, numeric, categorical)
     kind = kind or kind_of(table[target])
     y, classes = target_values(table[target], kind, f"target {target!r} of {path}")
     name = task_name({"name": name, "path": path})
-    return _task(name, kind, X, (y, classes), resplit(y, classes=bool(classes), name=name), (*notes, *more))
+    if test_path:
+        rows = validated(np.arange(n_rest), np.arange(n_rest, len(y)), f"tested on {Path(test_path).name}")
+    else:
+        rows = resplit(y, classes=bool(classes), name=name, share=test_share)
+    return _task(name, kind, X, (y, classes), rows, (*notes, *more, *inferred))
+
+
+def _read_whole(path: Path, target: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """The rows of a file that have a target, and notes."""
+    table, notes = read_file(path)
+    where = f"target {named(target, table, 'target', str(path))!r} of {path}"
+    number, missing = with_target(table[target], where)
+    return table[number >= 0].reset_index(drop=True), (*notes, *missing)
+
+
+def cross_validated(task: Task, k: int) -> Task:
+    """The task with its training and validation rows cut into K folds, each of which validates what the others have trained.
+
+    Raises:
+        UserError: if the number of folds is out of range.
+    """
+    rest = task.rest
+    if not 2 <= k <= len(rest):
+        raise UserError(f"`cross_validation` is {k}, but must be 2..{len(rest)} folds, or null to hold out 33 % for validation")
+    folds = folded(rest, task.y, k, classes=bool(task.classes))
+    before, _, _ = task.info.split.partition(f", {VALIDATION}")
+    info = replace(
+        task.info, split=f"{before}, then {k}-fold cross-validation, seed 42", n_train=len(rest) - len(folds[0]), n_val=len(rest)
+    )
+    sizes = tuple(len(fold) for fold in folds)
+    return replace(task, info=info, train=rest[:0], val=np.concatenate(folds), folds=sizes)
 
 
 def _listed_columns(argument: str, columns: Sequence[str], X: pd.DataFrame, path: Path) -> list[str]:

@@ -81,7 +81,7 @@ def test_every_room_says_what_it_is(path):
 
 def test_run_is_a_door_and_not_a_room():
     assert len((ROOT / "run.py").read_text().splitlines()) < 40
-    assert len((ROOT / "experiments/conf/run.yaml").read_text().splitlines()) <= 45
+    assert len((ROOT / "experiments/conf/run.yaml").read_text().splitlines()) <= 48
 
 
 def test_nobody_else_owns_our_names():

@@ -42,17 +42,17 @@ def relevant(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {name: settings[name] for name in sorted(names - {*OF_THE_NETWORK})}
 
 
-def folder(directory: Path, settings: Mapping[str, Any], seed: int) -> Path:
+def folder(directory: Path, settings: Mapping[str, Any], seed: int, fold: int = 0) -> Path:
     """Where the arrays of these settings lie: a hash of all that they depend on, beside the table of the same directory."""
-    text = json.dumps({"seed": seed, **relevant(settings)}, sort_keys=True)
+    text = json.dumps({"seed": seed, "fold": fold, **relevant(settings)}, sort_keys=True)
     return directory / hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def prepared(directory: Path, settings: Mapping[str, Any], seed: int, info: TaskInfo) -> Prepared:
+def prepared(directory: Path, settings: Mapping[str, Any], seed: int, info: TaskInfo, fold: int = 0) -> Prepared:
     """The arrays of a preprocessing, from the cache, or made now and kept; several processes may ask at once."""
-    path = folder(directory, settings, seed)
+    path = folder(directory, settings, seed, fold)
     if not path.exists():
-        raw = RawTable.load(directory / "raw", info)
+        raw = RawTable.load(directory / "raw", info).fold(fold)
         _keep(*make(raw, settings, seed), path)
     return Prepared.load(path, info)
 

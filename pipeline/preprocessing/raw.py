@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -39,7 +39,9 @@ class RawTable:
     y: NDArray[Any]  # (n,)
     """Class codes, or the target in its own unit."""
     rows: dict[SplitName, NDArray[np.int64]]
-    """Row numbers of every split."""
+    """Row numbers of every split; under cross-validation all validation rows, one fold behind the other, and no training rows."""
+    folds: tuple[int, ...] = ()
+    """Sizes of the folds of a cross-validation; empty for one hold-out."""
 
     @classmethod
     def of(cls, task: Task) -> RawTable:
@@ -48,15 +50,35 @@ class RawTable:
         Raises:
             UserError: if there is nothing to learn from: no column with a value in the training rows, or a constant target.
         """
-        y = task.y[task.train]
+        training = task.val if task.folds else task.train
+        y = task.y[training]
         if task.info.kind == "regression" and y.std() == 0:
             raise UserError(f"the target of task {task.info.name!r} is constant ({y[0]}) in the training rows: there is nothing to learn")
         columns = Columns.of(task.X)
         rows: dict[SplitName, NDArray[np.int64]] = {"train": task.train, "val": task.val, "test": task.test}
         values = columns.read(task.X)
-        if np.isnan(values[task.train]).all():
+        if np.isnan(values[training]).all():
             raise UserError(f"task {task.info.name!r} has no column with a value in its training rows: give a table with features")
-        return cls(task.info, columns, task.classes, values, task.y, rows)
+        return cls(task.info, columns, task.classes, values, task.y, rows, task.folds)
+
+    @property
+    def n_folds(self) -> int:
+        """How many networks one trial trains."""
+        return max(len(self.folds), 1)
+
+    def fold(self, number: int) -> RawTable:
+        """The table of one fold: its own validation rows, and all others but the test rows to train on."""
+        if not self.folds:
+            return self
+        parts = np.split(self.rows["val"], np.cumsum(self.folds)[:-1])
+        others = np.concatenate([part for i, part in enumerate(parts) if i != number])
+        return replace(self, rows=self.rows | {"train": others, "val": parts[number]}, folds=())
+
+    def whole(self, *splits: SplitName) -> RawTable:
+        """The table with all rows of some splits to train on, and none to validate or test."""
+        none: NDArray[np.int64] = np.zeros(0, np.int64)
+        rows = np.concatenate([self.rows[split] for split in splits])
+        return replace(self, rows={"train": rows, "val": none, "test": none}, folds=())
 
     def part(self, split: SplitName) -> tuple[NDArray[np.float64], NDArray[Any]]:
         """Values (n_split, columns) and target (n_split,) of one split."""
@@ -69,7 +91,7 @@ class RawTable:
     def checksum(self) -> int:
         """CRC-32 of the table, the target and the splits, to notice that a task has changed."""
         crc = zlib.crc32(np.ascontiguousarray(self.values).tobytes())
-        for array in (self.y, *(self.rows[split] for split in SPLITS)):
+        for array in (self.y, *(self.rows[split] for split in SPLITS), np.array(self.folds, np.int64)):
             crc = zlib.crc32(np.ascontiguousarray(array).tobytes(), crc)
         return crc
 
@@ -80,7 +102,7 @@ class RawTable:
         for name, array in arrays.items():
             with replacing(directory / f"{name}.npy") as temporary, temporary.open("wb") as file:
                 np.save(file, array)
-        about = {"columns": self.columns.to_plain(), "classes": list(self.classes)}
+        about = {"columns": self.columns.to_plain(), "classes": list(self.classes), "folds": list(self.folds)}
         with replacing(directory / "columns.json") as temporary:
             temporary.write_text(json.dumps(about), encoding="utf-8")
 
@@ -90,4 +112,5 @@ class RawTable:
         about = json.loads((directory / "columns.json").read_text(encoding="utf-8"))
         arrays = {name: np.load(directory / f"{name}.npy", mmap_mode="r") for name in ("values", "y")}
         rows = {split: np.load(directory / f"rows_{split}.npy") for split in SPLITS}
-        return cls(info, Columns.from_plain(about["columns"]), tuple(about["classes"]), arrays["values"], arrays["y"], rows)
+        columns, classes, folds = Columns.from_plain(about["columns"]), tuple(about["classes"]), tuple(about["folds"])
+        return cls(info, columns, classes, arrays["values"], arrays["y"], rows, folds)

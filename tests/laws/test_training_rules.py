@@ -51,10 +51,10 @@ def curve(training, until):
 
 
 def resumed(recipe, at, until, path):
-    half = Training(data(), recipe)
+    half = Training([data()], recipe)
     curve(half, at)
     half.save(path)
-    whole = Training(data(), recipe)
+    whole = Training([data()], recipe)
     assert whole.restore(path)
     return curve(whole, until)
 
@@ -64,7 +64,7 @@ def resumed(recipe, at, until, path):
 def test_every_rule_of_descent_learns_and_resumes_exactly(rule, noise, tmp_path):
     more = {"mixup": {"augmentation": "mixup"}, "averaged": {"weight_averaging": "moving_average"}, "plain": {}}[noise]
     recipe = Recipe(settings(optimizer=rule, **{f"{rule}__learning_rate": 0.1 if rule == "sgd" else 0.01}, **more), seed=3, horizon=8)
-    whole = curve(Training(data(), recipe), 8)
+    whole = curve(Training([data()], recipe), 8)
     assert whole[-1][1]["val_cross_entropy"] < whole[0][1]["val_cross_entropy"] - 0.1
     assert resumed(recipe, 3, 8, tmp_path / "half.pt") == whole
 
@@ -79,7 +79,7 @@ def test_every_rule_of_descent_learns_and_resumes_exactly(rule, noise, tmp_path)
     ],
 )
 def test_a_rule_moves_as_torch_does(rule, made):
-    training = Training(data(), Recipe(settings(optimizer=rule, **{f"{rule}__learning_rate": 0.01}), seed=3, horizon=8))
+    training = Training([data()], Recipe(settings(optimizer=rule, **{f"{rule}__learning_rate": 0.01}), seed=3, horizon=8))
     ours, theirs = (torch.nn.Parameter(torch.linspace(-1, 1, 7)) for _ in range(2))
     own = under(training.recipe.settings, rule)
     optimizers = component("optimizer", rule).build([ours], own), made([theirs])
@@ -133,21 +133,21 @@ def test_mixup_draws_from_its_epoch_alone_and_zero_mixes_nothing():
     assert 0 <= one[0] <= 1
     assert Mixup.of_epoch(0.0, 5, 2).draw(9)[0] == 1.0
     plain, unmixed = (Recipe(settings(**more), 3, 8) for more in ({}, {"augmentation": "mixup", "mixup__alpha": 0.0}))
-    assert curve(Training(data(), plain), 3)[-1][1]["val_loss"] == curve(Training(data(), unmixed), 3)[-1][1]["val_loss"]
+    assert curve(Training([data()], plain), 3)[-1][1]["val_loss"] == curve(Training([data()], unmixed), 3)[-1][1]["val_loss"]
 
 
 def test_codes_of_categories_are_mixed_as_their_vectors():
     recipe = Recipe(settings(augmentation="mixup", embedding="learned"), seed=3, horizon=4)
-    entries = curve(Training(data(cardinalities=(4, 9)), recipe), 3)
+    entries = curve(Training([data(cardinalities=(4, 9))], recipe), 3)
     assert all(np.isfinite(list(values.values())).all() for _, values in entries)
 
 
 def test_an_average_of_weights_is_what_is_judged():
     recipe = Recipe(settings(weight_averaging="moving_average", moving_average__decay=0.9), seed=3, horizon=8)
-    training = Training(data(), recipe)
-    before = {name: weight.clone() for name, weight in training.network.state_dict().items()}
+    training = Training([data()], recipe)
+    before = {name: weight.clone() for name, weight in training.learners[0].network.state_dict().items()}
     curve(training, 1)
-    judged, trained = training.judged.state_dict(), training.network.state_dict()
+    judged, trained = training.learners[0].judged.state_dict(), training.learners[0].network.state_dict()
     moved = [name for name in before if not torch.equal(before[name], trained[name])]
     assert moved
     assert all(not torch.equal(judged[name], trained[name]) for name in moved)
@@ -155,14 +155,15 @@ def test_an_average_of_weights_is_what_is_judged():
 
 def test_early_stopping_returns_to_the_best_epoch(tmp_path):
     recipe = Recipe(settings(optimizer="sgd", sgd__learning_rate=2.0, sgd__momentum=0.0), seed=3, horizon=60, patience=4)
-    training = Training(data(), recipe)
+    training = Training([data()], recipe)
     losses = [values["val_loss"] for _, values in curve(training, 60)]
     best = int(np.argmin(losses))
     assert training.stopped
     assert training.epoch == best + 4 < 60
     assert training.judge() == best
-    y = torch.from_numpy(training.data.y["val"])
-    assert float(training.scores.loss(training.outputs["val"], y)) == pytest.approx(losses[best], rel=1e-6)
+    learner = training.learners[0]
+    y = torch.from_numpy(learner.data.y["val"])
+    assert float(learner.scores.loss(learner.outputs["val"], y)) == pytest.approx(losses[best], rel=1e-6)
     entries = resumed(recipe, 1, 60, tmp_path / "half.pt")
     assert [values["val_loss"] for _, values in entries] == losses
 
@@ -212,10 +213,10 @@ def test_every_space_trains(name, kind):
     for _ in range(8):
         found = search_space.settings(sample(search_space.space, rng))
         cardinalities = (4, 30) if found["embedding"] == "learned" else ()
-        training = Training(data(TASKS[kind], cardinalities), Recipe(found, seed=1, horizon=4))
+        training = Training([data(TASKS[kind], cardinalities)], Recipe(found, seed=1, horizon=4))
         assert [epoch for epoch, _ in curve(training, 1)] == [0, 1]
-        assert training.predictions("val").shape == (40, TASKS[kind].n_outputs)
-        assert training.predictions("val").dtype == np.float32
+        assert training.validation_predictions().shape == (40, TASKS[kind].n_outputs)
+        assert training.validation_predictions().dtype == np.float32
 
 
 def test_the_paper_s_space_has_its_ranges():

@@ -76,6 +76,14 @@ def test_of_equals_the_better_model_is_added():
     assert counts.tolist() == [20, 0]
 
 
+def test_of_equals_the_one_with_the_smaller_cross_entropy_of_the_average_is_added():
+    """Both are right everywhere, alone and together; b is surer, so every round takes b, though a comes first."""
+    y = np.array([0, 1, 2, 0])
+    a, b = 0.4 * np.eye(3)[y] + 0.2, 0.7 * np.eye(3)[y] + 0.1
+    assert select([a, b], y, METRICS["accuracy"], size=10, rng=np.random.default_rng(0)).tolist() == [0, 10]
+    assert select([a[:, :1], a[:, :1]], a[:, 0], METRICS["rmse"], size=10, rng=np.random.default_rng(0)).sum() == 10
+
+
 def test_ties_are_broken_uniformly():
     y, stack = _problem(5, m=1)
     same = np.repeat(stack, 4, axis=0)

@@ -10,6 +10,7 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss, m
 
 from lcbench.task import TaskInfo
 from pipeline.gradients import gradient_statistics
+from pipeline.learner import Learner
 from pipeline.networks.network import build_network
 from pipeline.preprocessing.prepared import Prepared, class_weights
 from pipeline.preprocessing.raw import SPLITS
@@ -113,7 +114,7 @@ def test_published_test_cross_entropy_is_the_double_softmax():
 
 
 def test_published_defects_change_only_the_test_cross_entropy(data):
-    plain, published = Training(data, RECIPE).advance().values, Training(data, replace(RECIPE, published_defects=True)).advance().values
+    plain, published = Training([data], RECIPE).advance().values, Training([data], replace(RECIPE, published_defects=True)).advance().values
     assert {name for name in plain if plain[name] != published[name]} == {"test_cross_entropy"}
 
 
@@ -144,7 +145,7 @@ def test_gradient_statistics_need_a_backward_pass():
 
 
 def test_the_curve_learns_and_has_every_column(data):
-    training = Training(data, RECIPE)
+    training = Training([data], RECIPE)
     curve = _curve(training, 6)
     assert [epoch for epoch, _ in curve] == list(range(7))
     assert len({frozenset(values) for _, values in curve}) == 1
@@ -158,47 +159,47 @@ def test_the_curve_learns_and_has_every_column(data):
 
 
 def test_same_seed_same_curve_and_another_seed_another(data):
-    first = _curve(Training(data, RECIPE), 3)
-    assert first == _curve(Training(data, RECIPE), 3)
-    assert first != _curve(Training(data, replace(RECIPE, seed=2)), 3)
+    first = _curve(Training([data], RECIPE), 3)
+    assert first == _curve(Training([data], RECIPE), 3)
+    assert first != _curve(Training([data], replace(RECIPE, seed=2)), 3)
 
 
 def test_resumed_equals_uninterrupted(data, tmp_path):
-    whole = _curve(Training(data, RECIPE), 5)
-    half = Training(data, RECIPE)
+    whole = _curve(Training([data], RECIPE), 5)
+    half = Training([data], RECIPE)
     _curve(half, 2)
     half.save(tmp_path / "half.pt")
-    resumed = Training(data, RECIPE)
+    resumed = Training([data], RECIPE)
     resumed.restore(tmp_path / "half.pt")
     assert _curve(resumed, 5) == whole
 
 
 def test_a_damaged_checkpoint_is_not_taken(data, tmp_path):
-    training = Training(data, RECIPE)
+    training = Training([data], RECIPE)
     _curve(training, 1)
     training.save(tmp_path / "one.pt")
     (tmp_path / "one.pt").write_bytes((tmp_path / "one.pt").read_bytes()[:2000])
-    assert not Training(data, RECIPE).restore(tmp_path / "one.pt")
+    assert not Training([data], RECIPE).restore(tmp_path / "one.pt")
 
 
 def test_a_checkpoint_of_another_training_is_refused(data, tmp_path):
-    Training(data, RECIPE).save(tmp_path / "one.pt")
+    Training([data], RECIPE).save(tmp_path / "one.pt")
     with pytest.raises(ValueError, match=r"checkpoint one\.pt holds"):
-        Training(data, replace(RECIPE, seed=2)).restore(tmp_path / "one.pt")
+        Training([data], replace(RECIPE, seed=2)).restore(tmp_path / "one.pt")
 
 
 @pytest.mark.parametrize(("size", "n_batches"), [(32, 4), (129, 1), (130, 1), (512, 1), (65, 2)])
 def test_the_last_incomplete_batch_is_dropped_unless_it_is_the_only_one(data, size, n_batches):
-    training = Training(data, _changed(batch_size=size))
-    batches = training._batches(1)
+    learner = Learner(data, _changed(batch_size=size))
+    batches = learner._batches(1)
     assert len(batches) == n_batches
     rows = torch.cat(batches)
     assert len(rows.unique()) == len(rows) == (min(size, 130) * n_batches)
-    assert not torch.equal(torch.cat(training._batches(2)), rows)
+    assert not torch.equal(torch.cat(learner._batches(2)), rows)
 
 
 def test_regression_learns():
-    training = Training(_table("regression"), _changed(loss="squared"))
+    training = Training([_table("regression")], _changed(loss="squared"))
     curve = _curve(training, 6)
     assert curve[6][1]["val_r2"] > 0.8 > curve[0][1]["val_r2"]
     assert curve[6][1]["val_rmse"] == pytest.approx(8 * math.sqrt(curve[6][1]["val_loss"]))
@@ -206,5 +207,5 @@ def test_regression_learns():
 
 def test_divergence_shows_as_a_value_that_is_not_finite(data):
     wild = _changed(sgd__learning_rate=1e6, shaped_mlp__max_dropout=0.0)
-    curve = _curve(Training(data, wild), 5)
+    curve = _curve(Training([data], wild), 5)
     assert not math.isfinite(curve[-1][1]["train_loss"])

@@ -1,0 +1,165 @@
+"""The chosen ensemble trained again on more rows: ``python -m experiments.refit RUN``, or as the last step of a run (``refit=train``).
+
+Members are trained side by side, each in a child of its own, the heaviest first. One that fails, or that the end of the run cuts, stays as
+it was in the search, so there is an ensemble at any time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+
+from experiments import build
+from experiments.display import clock_text
+from experiments.executors import cores
+from lcbench.errors import UserError, in_words
+from lcbench.metric import Metric
+from lcbench.rundir import read_header
+from pipeline.members import PREPROCESSORS, model_file
+from pipeline.metrics import metric_for
+from pipeline.predictor import FOLDER, REFITTED, describe, load_views, replacing_folder
+from pipeline.preprocessing.raw import RawTable, SplitName
+from pipeline.refitting import members_of, refit, test_scores
+from pipeline.sandbox import Failure, Limits, run_in_child, warm_up
+
+ROWS: dict[str, tuple[SplitName, ...]] = {"train": ("train", "val"), "all": ("train", "val", "test")}
+"""What ``refit=`` can be: the rows that every member is trained on again."""
+
+
+def check_rows(wish: str | None) -> None:
+    """Do nothing if `refit` has a meaning.
+
+    Raises:
+        UserError: if it has none.
+    """
+    if wish is not None and wish not in ROWS:
+        raise UserError(
+            f"`refit` is {wish!r}, but must be train (the training and the validation rows), all (the test rows too), or null for no refit"
+        )
+
+
+class Refit:
+    """Trains the members of one run's predictor again."""
+
+    def __init__(self, directory: Path, raw: RawTable, wish: str, limits: Limits, *, workers: int, deadline: float = float("inf")) -> None:
+        """Prepare.
+
+        Args:
+            directory: the run.
+            raw: its table, split as in the search.
+            wish: a key of `ROWS`.
+            limits: of each member.
+            workers: how many members train at the same time.
+            deadline: `time.monotonic()` after which members stay as they are.
+        """
+        self.directory, self.raw, self.wish, self.limits = directory, raw, wish, limits
+        self.workers, self.deadline = workers, deadline
+        self._tables = directory / f".{REFITTED}.tables"
+
+    def __call__(self, metric: Metric, console: Console) -> dict[str, Any]:
+        """Write the folder ``refitted`` and return what there is to say of it.
+
+        Returns:
+            ``{"rows", "seconds", "kept": {member: why it stayed as it was}, "scores": {"test_accuracy": …} or {}}``.
+        """
+        start = time.monotonic()
+        about = members_of(self.directory / FOLDER)
+        self.raw.save(self._tables / "split")
+        self.raw.whole(*ROWS[self.wish]).save(self._tables / "whole")
+        console.print(f"refit of {len(about['members'])} members on {self._words()}", highlight=False)
+        with replacing_folder(self.directory / REFITTED) as folder:
+            kept = self._train(list(about["members"]), folder, console)
+            for name in kept:
+                self._keep(name, folder)
+            describe(folder, about)
+        scores = self._scores(metric)
+        shutil.rmtree(self._tables)
+        return {"rows": self.wish, "seconds": time.monotonic() - start, "kept": kept, "scores": scores}
+
+    def _words(self) -> str:
+        n = sum(len(self.raw.rows[split]) for split in ROWS[self.wish])
+        return f"all {n} rows" if self.wish == "all" else f"the {n} rows that are not tested on"
+
+    def _train(self, names: list[str], folder: Path, console: Console) -> dict[str, str]:
+        """Train every member, the heaviest first, as they come; returns those that could not be trained, and why."""
+        kept, start = {}, time.monotonic()
+        with ThreadPoolExecutor(self.workers, "refit") as pool:
+            futures = {pool.submit(self._one, name, folder): name for name in names}
+            for done, future in enumerate(as_completed(futures), 1):
+                answer, name = future.result(), futures[future]
+                gone = time.monotonic() - start
+                words = f"{answer:.1f} s"
+                if isinstance(answer, Failure):
+                    kept[name] = words = answer.error.strip().splitlines()[-1]
+                left = f"about {clock_text(gone / done * (len(names) - done))} left"
+                console.print(f"{clock_text(gone)} gone, {left}, {done} of {len(names)} members: {name} {words}", highlight=False)
+        return {name: kept[name] for name in names if name in kept}
+
+    def _one(self, name: str, folder: Path) -> float | Failure:
+        work = (self.directory / FOLDER, name, self._tables / "whole", self.raw.info, folder)
+        return run_in_child(refit, *work, limits=self.limits, name=f"refit-{name}", deadline=self.deadline)
+
+    def _keep(self, name: str, folder: Path) -> None:
+        """Take over a member as it is."""
+        shutil.copy2(model_file(self.directory / FOLDER, name), folder / "members")
+        for view in load_views(self.directory / FOLDER, name):
+            shutil.copy2(self.directory / FOLDER / PREPROCESSORS / f"{view}.pkl", folder / PREPROCESSORS)
+
+    def _scores(self, metric: Metric) -> dict[str, float]:
+        """On the test rows, where there are some that nothing was trained on."""
+        if self.wish == "all" or not len(self.raw.rows["test"]):
+            return {}
+        work = (self.directory / REFITTED, self._tables / "split", self.raw.info, metric)
+        answer = run_in_child(test_scores, *work, limits=Limits(None, self.limits.memory_mb), name="scores")
+        return {} if isinstance(answer, Failure) else answer
+
+
+def refit_run(path: Path, wish: str, console: Console) -> dict[str, Any]:
+    """Refit the ensemble of a finished run on the rows of its own task.
+
+    Raises:
+        UserError: if the folder holds no such run, or its table has changed.
+    """
+    if not (path / FOLDER / "predictor.json").exists() or not (path / "config.yaml").exists():
+        raise UserError(f"{path} holds no finished run that kept its models: name its directory, e.g. runs/live/adult/apt2021/bohb/0")
+    from omegaconf import OmegaConf
+
+    config = OmegaConf.create(yaml.safe_load((path / "config.yaml").read_text(encoding="utf-8")) | {"openml": {"cache_dir": None}})
+    warm_up()
+    raw = RawTable.of(build.build_task(config))
+    header = read_header(path)
+    if raw.checksum() != header.provenance.get("table_crc32"):
+        raise UserError(f"the table of task {raw.info.name!r} has changed since the run in {path}: search again on the new one")
+    metric = metric_for(config.metric, raw.info)
+    workers = config.executor.get("workers", 1) or cores()
+    return Refit(path, raw, wish, Limits(config.trial.seconds, config.trial.memory_mb), workers=workers)(metric, console)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Refit a run and return the exit code: 0 all is well, 2 it could not be done (one sentence on stderr says why)."""
+    parser = argparse.ArgumentParser(prog="python -m experiments.refit", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("run", type=Path, help="directory of a finished run; OpenML tasks are read from OPENML_CACHE_DIR")
+    parser.add_argument("--rows", choices=list(ROWS), default="all", help="train: the test rows stay untouched; all (default): every row")
+    options = parser.parse_args(arguments)
+    try:
+        told = refit_run(options.run, options.rows, Console(markup=False))
+    except (UserError, OSError) as error:
+        print(in_words(error), file=sys.stderr)
+        return 2
+    for name, value in told["scores"].items():
+        print(f"{name} {value:.4f}")
+    print(f"the refitted model lies in {options.run / REFITTED}: python -m pipeline.predict {options.run} new.csv")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
