@@ -1,11 +1,19 @@
 # One task file: people, hooks and CI call the same targets.
 PYTHON ?= python
 .DEFAULT_GOAL := help
-.PHONY: help check test test-all perf record figures format docs
+.PHONY: help check test test-all perf record figures yardstick ablation breadth format docs
 
 # The small database that ships: every task with the same configurations, seed 1, 50 epochs.
 RECORDED = vehicle,blood-transfusion-service-center,Australian,credit-g,car,segment,kr-vs-kp,phoneme
 CONFIGURATIONS = 500
+
+# The tasks on which whole runs are measured, and how long each run may take.
+YARDSTICK = adult,adult-10fold,car,phoneme,mfeat-factors,vehicle,credit-g,kr-vs-kp,diamonds,house_16H,abalone
+ABLATION = phoneme,kr-vs-kp,adult,jasmine
+BREADTH = 2,6,24,26,28,29,37,41,59,219,2076,2079,3021,3954,9956,34539,126025,146212,167104,167149,167152,167161,167168,167181,167184,167185,$\
+	167190,167201,189862,189865,189905,189906,233211,359930,359931,359936,359944,359946,359950,359951,359952
+SEEDS = 0,1,2
+SECONDS = 600
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -42,6 +50,21 @@ record: ## record the small database anew and fit its surrogates (an hour and a 
 	$(PYTHON) -m lcbench fit-surrogate build/small.h5
 	$(PYTHON) -m lcbench export build/small.h5 lcbench/data/lcbench_small.h5 --layout compressed
 	$(PYTHON) -m lcbench export lcbench/data/lcbench_small.h5 lcbench/data/README.md
+
+yardstick: ## whole runs beside the defaults of LightGBM, CatBoost and linear models (5.5 hours; SECONDS=60: 33 minutes; needs OpenML)
+	$(PYTHON) run.py -m seed=$(SEEDS) task=$(YARDSTICK) budget.seconds=$(SECONDS) runs=runs/yardstick-$(SECONDS)
+	$(PYTHON) -m experiments.yardstick runs/yardstick-$(SECONDS)
+
+ablation: ## what portfolio, ensemble and traditional models add, as a figure (6 hours; SECONDS=60: 36 minutes; needs OpenML)
+	$(PYTHON) run.py -m seed=$(SEEDS) task=$(ABLATION) budget.seconds=$(SECONDS) runs=runs/ablation-$(SECONDS)/traditional
+	$(PYTHON) run.py -m seed=$(SEEDS) task=$(ABLATION) budget.seconds=$(SECONDS) runs=runs/ablation-$(SECONDS)/portfolio traditional=none
+	$(PYTHON) run.py -m seed=$(SEEDS) task=$(ABLATION) budget.seconds=$(SECONDS) runs=runs/ablation-$(SECONDS)/bohb traditional=none \
+		portfolio=none ensemble.size=0
+	$(PYTHON) -m analysis.ablation runs/ablation-$(SECONDS)
+
+breadth: ## a minute on each of 41 OpenML tasks (41 minutes; needs OpenML)
+	$(PYTHON) run.py -m task=openml task.id=$(BREADTH) budget.seconds=60 runs=runs/breadth
+	$(PYTHON) -m experiments.yardstick runs/breadth --references constant linear LightGBM
 
 docs: ## the reference of every public name, from the docstrings, in build/docs (extra: docs)
 	$(PYTHON) -m pdoc -o build/docs lcbench optimizers pipeline experiments analysis

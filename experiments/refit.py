@@ -97,9 +97,10 @@ class Refit:
             for done, future in enumerate(as_completed(futures), 1):
                 answer, name = future.result(), futures[future]
                 gone = time.monotonic() - start
-                words = f"{answer:.1f} s"
                 if isinstance(answer, Failure):
                     kept[name] = words = answer.error.strip().splitlines()[-1]
+                else:
+                    words = f"{answer:.1f} s"
                 left = f"about {clock_text(gone / done * (len(names) - done))} left"
                 console.print(f"{clock_text(gone)} gone, {left}, {done} of {len(names)} members: {name} {words}", highlight=False)
         return {name: kept[name] for name in names if name in kept}

@@ -56,6 +56,7 @@ class FittedNetwork:
         from pipeline.networks.network import build_network
         from pipeline.scores import ClassificationScores, RegressionScores
 
+        self.settings: Mapping[str, Any] = state["settings"]
         (n_features, n_outputs), (mean, scale) = state["sizes"], state["target"]
         self._network = build_network(
             state["settings"], n_features, n_outputs, cardinalities=state["cardinalities"], seed=state["seed"]
@@ -68,9 +69,22 @@ class FittedNetwork:
         """Class probabilities (n, C), or predictions (n, 1) in the target's unit, of preprocessed rows."""
         import torch
 
-        with torch.inference_mode():
+        with torch.inference_mode(), _one_thread():
             outputs = torch.cat([self._network(part) for part in torch.from_numpy(rows).split(ROWS)])
         return self._scores.predictions(outputs)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Torch works in one thread, which small networks are fastest in, and afterwards in as many as before."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @dataclass(frozen=True)
@@ -174,7 +188,6 @@ def load_states(path: Path) -> list[dict[str, Any]]:
     """What `members.network_state` gave for every part of a network."""
     import torch
 
-    torch.set_num_threads(1)
     return torch.load(path, map_location="cpu", weights_only=True)
 
 

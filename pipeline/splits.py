@@ -47,9 +47,13 @@ def validated(rest: NDArray[np.int64], test: NDArray[np.int64], words: str, note
     >>> rows = validated(np.arange(10), np.arange(10, 15), "all but the last five")
     >>> rows.train.tolist(), rows.val.tolist()
     ([8, 1, 5, 0, 7, 2], [9, 4, 3, 6])
+
+    Raises:
+        UserError: if there are too few rows to train and validate.
     """
     from sklearn.utils import shuffle
 
+    _check_rest(len(rest))
     shuffled = shuffle(np.asarray(rest, np.int64), random_state=SEED)
     n_train = int(len(shuffled) * (1 - FRACTION))
     return Rows(shuffled[:n_train], shuffled[n_train:], np.asarray(test, np.int64), f"{words}, {VALIDATION}", notes)
@@ -75,6 +79,7 @@ def resplit(y: NDArray[np.int64] | NDArray[np.float64], *, classes: bool, name: 
         raise UserError(f"task {name!r} has {len(y)} rows, but at least {SMALLEST} are needed to train, validate and test: give more rows")
     if share == 0:
         return validated(np.arange(len(y)), np.arange(0), "no test rows")
+    _check_rest(len(y) - int(np.ceil(share * len(y))))
     obstacle = _obstacle(y, share) if classes else ""
     stratify = y if classes and not obstacle else None
     rest, test = train_test_split(np.arange(len(y)), test_size=share, random_state=SEED, shuffle=True, stratify=stratify)
@@ -83,6 +88,12 @@ def resplit(y: NDArray[np.int64] | NDArray[np.float64], *, classes: bool, name: 
         words += f"not stratified because {obstacle}"
         return validated(rest, test, words, (f"task {name!r} is split {words}",))
     return validated(rest, test, words + ("stratified by class" if classes else "shuffled"))
+
+
+def _check_rest(n: int) -> None:
+    """Refuse fewer than the two rows of which one trains and one validates."""
+    if n < 2:
+        raise UserError(f"the test rows leave {n} to train and validate, but at least 2 are needed: give more rows, or test on fewer")
 
 
 def _obstacle(y: NDArray[np.int64] | NDArray[np.float64], share: float) -> str:
@@ -106,7 +117,7 @@ def folded(rest: NDArray[np.int64], y: NDArray[np.int64] | NDArray[np.float64], 
         classes: True for class codes.
 
     >>> [fold.tolist() for fold in folded(np.array([4, 5, 6, 7]), np.array([0, 0, 0, 0, 0, 1, 0, 1]), 2, classes=True)]
-    [[4, 5], [6, 7]]
+    [[5, 6], [4, 7]]
     """
     from sklearn.model_selection import KFold, StratifiedKFold
 

@@ -134,9 +134,12 @@ def _plain(recipe: Recipe) -> dict[str, Any]:
 
 
 def _mean(folds: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """The mean of every column over the folds; of a score that is undefined on the few rows of a fold, over the others."""
-    if len(folds) == 1:
-        return dict(folds[0])
-    columns = {name: np.array([values[name] for values in folds]) for name in folds[0]}
-    scores = {name: values[~np.isnan(values)] if not name.endswith("loss") else values for name, values in columns.items()}
-    return {name: float(values.mean()) if len(values) else math.nan for name, values in scores.items()}
+    """The mean of every column over the folds."""
+    return dict(folds[0]) if len(folds) == 1 else {name: _mean_of(name, folds) for name in folds[0]}
+
+
+def _mean_of(name: str, folds: Sequence[Mapping[str, float]]) -> float:
+    """Of a score that is undefined on the few rows of a fold, the mean over the others; but what has diverged is not left out."""
+    loss = f"{name.partition('_')[0]}_loss"
+    defined = [fold[name] for fold in folds if not math.isnan(fold[name]) or not math.isfinite(fold.get(loss, math.nan))]
+    return float(np.mean(defined)) if defined else math.nan

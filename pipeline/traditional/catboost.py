@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from catboost import CatBoost, CatBoostError, Pool  # type: ignore[import-untyped]
+from catboost import CatBoost, CatBoostError, Pool
 from numpy.typing import NDArray
 
 from lcbench.task import TaskInfo

@@ -74,6 +74,9 @@ def door_here(tmp_path, monkeypatch, capfd):
         ("executor=cloud", "`executor` is 'cloud', but must be one of local, serial"),
         ("benchmark.anneal=rung", "set `benchmark.continue_trials=false`"),
         ("task=openml", "`task.id` has no value: give one"),
+        ("refit=test", "`refit` is 'test', but must be train (the training and the validation rows), all (the test rows too), or null"),
+        ("cross_validation=1", "`cross_validation` is 1, but must be 2..1203 folds, or null to hold out 33 % for validation"),
+        ("cross_validation=many", "`cross_validation`: value 'many'"),
         ("task=iris=3", "the override 'task=iris=3' cannot be read: write name=value"),
     ],
 )
@@ -104,6 +107,29 @@ def test_a_missing_target_names_the_columns(door_here, tmp_path, table):
     text = _refused(door_here(*FAST, "task=file", f"task.path={_csv(tmp_path, table)}", "task.target=lable"))
     assert "'lable'" in text
     assert "label" in text
+
+
+def test_a_refit_without_an_ensemble_is_refused(door_here):
+    text = _refused(door_here(*FAST, "refit=train", "ensemble.size=0"))
+    assert "`refit` is 'train', but with ensemble.size=0 no model is kept: set one of the two" in text
+
+
+@pytest.mark.parametrize(
+    ("share", "sentence"),
+    [
+        ("1", "`test_share` is 1, but must be a share of the rows below 1, or 0 for no test rows"),
+        ("0.99", "the test rows leave 0 to train and validate, but at least 2 are needed"),
+        ("lots", "`task.test_share` is 'lots', but must be a finite number"),
+    ],
+)
+def test_a_share_of_test_rows_that_cannot_be_is_refused(door_here, tmp_path, table, share, sentence):
+    file = f"task.path={_csv(tmp_path, table)}"
+    assert sentence in _refused(door_here(*FAST, "task=file", file, "task.target=label", f"task.test_share={share}"))
+
+
+def test_a_second_file_without_a_column_of_the_first_is_refused(door_here, tmp_path, table):
+    files = f"task.path={_csv(tmp_path, table)}", f"task.test_path={_csv(tmp_path, {'age': [1], 'label': ['yes']}, 'later.csv')}"
+    assert "later.csv has no column 'city', which" in _refused(door_here(*FAST, "task=file", *files, "task.target=label"))
 
 
 def test_a_target_with_one_class_is_refused(door_here, tmp_path, table):

@@ -99,9 +99,13 @@ def test_a_larger_budget_extends_a_run_when_asked(door):
     assert door.summaries()[0]["n_trials"] == 9
 
 
-@pytest.mark.parametrize(("executor", "kills"), [("serial", 5), ("local", 3)])
-def test_killed_at_random_moments_it_ends_with_the_trials_of_an_uninterrupted_run(door, executor, kills):
-    options = ("task=breast_cancer", "budget.trials=12", f"executor={executor}", "fidelity.max_epochs=24", "fidelity.min_epochs=3")
+@pytest.mark.parametrize(
+    ("executor", "kills", "more"),
+    [("serial", 5, ("budget.trials=12",)), ("local", 3, ("budget.trials=12",)), ("serial", 1, ("budget.trials=4", "cross_validation=3"))],
+    ids=["serial", "local", "cross-validated"],
+)
+def test_killed_at_random_moments_it_ends_with_the_trials_of_an_uninterrupted_run(door, executor, kills, more):
+    options = ("task=breast_cancer", f"executor={executor}", "fidelity.max_epochs=24", "fidelity.min_epochs=3", *more)
     whole = door(*options, f"runs={door.runs}/whole")
     assert whole.returncode == 0, whole.stderr
     rng, acknowledged, killed = random.Random(0), {}, 0

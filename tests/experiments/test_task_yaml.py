@@ -60,6 +60,8 @@ PAPER = {
     **{"APSFailure-holdout": 189860, "phoneme": 167190, "dilbert": 189871},
 }
 """The eight tasks of the AutoML experiments."""
+YARDSTICK = {"diamonds": 233211, "house_16H": 359952, "abalone": 359944, "adult-10fold": 7592}
+"""Further tasks on which whole runs are measured."""
 
 
 def node(name: str, *overrides: str) -> DictConfig:
@@ -102,7 +104,8 @@ def test_the_tasks_of_the_paper_and_the_bundled_ones_are_there():
     assert {name: node(name).split for name in ("APSFailure-holdout", "dilbert")} == dict.fromkeys(
         ("APSFailure-holdout", "dilbert"), "official"
     )
-    assert set(NAMES) == {*GOLDEN, *PAPER, *BUNDLED, "openml", "file", "table"}
+    assert {name: node(name).id for name in YARDSTICK} == YARDSTICK
+    assert set(NAMES) == {*GOLDEN, *PAPER, *YARDSTICK, *BUNDLED, "openml", "file", "table"}
 
 
 def test_a_fold_is_part_of_the_path():
@@ -133,3 +136,14 @@ def test_the_cached_tasks_of_lcbench_load(openml_cache, name):
     assert first.startswith(f"# {n} rows, {info.n_features} columns, {info.n_classes} classes; ")
     assert abs(info.n_test / n - 0.33) < 0.01 and abs(info.n_val / n - 0.22) < 0.01
     assert ("OpenML's own" in info.split) == (split == "official")
+
+
+@pytest.mark.parametrize("name", sorted(YARDSTICK))
+def test_the_first_lines_of_the_others_say_what_they_are(openml_cache, name):
+    if not (openml_cache / f"org/openml/www/tasks/{YARDSTICK[name]}/task.xml").is_file():
+        pytest.skip(f"task {YARDSTICK[name]} is not in the cache")
+    info = instantiate(node(name)).info
+    kind = f"{info.n_classes} classes" if info.n_classes else "regression"
+    rows = info.n_train + info.n_val + info.n_test
+    first = (CONF / "task" / f"{name}.yaml").read_text().splitlines()[0]
+    assert first.startswith(f"# {rows} rows, {info.n_features} columns, {kind}; {info.split.partition(' of ')[0]}")

@@ -45,6 +45,29 @@ def test_a_run_leaves_an_ensemble_that_predicts(door, task, executor, metric):
     assert ensemble["words"] in again.stdout
 
 
+@pytest.mark.parametrize("more", [("refit=all",), ("cross_validation=3", "metric=balanced_accuracy")], ids=["refitted", "cross-validated"])
+def test_without_test_rows_a_run_ends_with_a_model_and_no_test_scores(door, tmp_path, more):
+    table = bundled_task("breast_cancer").X.iloc[:150].assign(label=bundled_task("breast_cancer").y[:150])
+    table.to_parquet(tmp_path / "mine.parquet")
+    options = (*SMALL, "task=file", f"task.path={tmp_path / 'mine.parquet'}", "task.target=label", "task.test_share=0", "portfolio=none")
+    answer = door(*options, "traditional=[knn]", "executor=serial", "budget.trials=2", *more)
+    assert answer.returncode == 0, answer.stderr
+    (summary,), (directory,) = door.summaries(), answer.directories
+    ensemble = summary["ensemble"]
+    assert not [name for scores in (ensemble["scores"], summary["incumbent"]["scores"]) for name in scores if name.startswith("test_")]
+    assert summary["incumbent"]["test_score"] is None
+    assert {model["test_score"] for model in ensemble["models"]} == {None}
+    assert "nan" not in answer.stdout
+    assert "NaN" not in (directory / "summary.json").read_text()
+    assert ensemble.get("refit", {}).get("scores", {}) == {}
+    with (directory / "ensemble.csv").open() as file:
+        assert float(list(csv.DictReader(file))[-1]["val_score"]) == pytest.approx(ensemble["scores"][f"val_{summary['metric']['name']}"])
+    assert (Predictor.load(directory).predict(table).astype(int) == table["label"]).mean() > 0.9
+    again = door(*options, "traditional=[knn]", "executor=serial", "budget.trials=2", *more)
+    assert again.returncode == 0, again.stderr
+    assert ensemble["words"] in again.stdout
+
+
 def test_extended_it_keeps_the_models_that_it_had(door):
     options = ("fidelity.max_epochs=4", "fidelity.min_epochs=2", "space=tiny", "task=iris", "portfolio=none")
     door(*options, "budget.trials=2")

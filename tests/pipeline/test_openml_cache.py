@@ -299,3 +299,18 @@ def test_the_cache_directory_is_absolute(tmp_path, monkeypatch):
     assert use_openml_cache(None) == tmp_path / "here"
     monkeypatch.setenv("HOME", str(tmp_path))
     assert use_openml_cache("~/there") == tmp_path / "there"
+
+
+@pytest.mark.parametrize("split", ["official", "resplit"])
+def test_rows_without_a_target_are_left_out_and_the_others_keep_their_part(cache, split):
+    whole, lost = openml_task(7, "small", fold=2 if split == "official" else 0, split=split), [0, 2, 11, 29]
+    holed = frame()
+    holed.loc[lost, "label"] = None
+    holed.to_parquet(cache / "org/openml/www/datasets/5/dataset_5.pq")
+    task = openml_task(7, "small", fold=whole.info.fold, split=split)
+    assert any("is missing in 4 of 30 rows, which are left out" in note for note in task.notes)
+    assert np.array_equal(np.sort(np.concatenate([task.rest, task.test])), np.arange(N - 4))
+    assert task.X["size"].tolist() == whole.X["size"].drop(lost).tolist()
+    assert task.y.tolist() == np.delete(whole.y, lost).tolist()
+    if split == "official":
+        assert task.X["size"].iloc[task.test].tolist() == [whole.X["size"].iloc[row] for row in whole.test if row not in lost]

@@ -1,77 +1,76 @@
 """A model to keep: saved = in memory to the last bit, loads alone, and reads tables as they come."""
 
+import json
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from ConfigSpace import Configuration
 
 from lcbench.errors import UserError
-from lcbench.metric import METRICS
-from lcbench.query import Query
-from pipeline.fitting import fit
-from pipeline.live import LiveBenchmark, member_name
+from pipeline.ensemble import combine
 from pipeline.members import read_kept
 from pipeline.predict import main
-from pipeline.predictor import Predictor, assemble
-from pipeline.spaces import apt2021
-from pipeline.tasks import file_task
+from pipeline.predictor import ROWS, Predictor
+from pipeline.preprocessing.raw import RawTable
 
 ROOT = Path(__file__).resolve().parents[2]
-CHOICES = {"embedding": "learned", "learned.min_unique_values": 3, "learned.dimension_reduction": 0.5}
-MEMBERS = ("linear", "lightgbm")
-
-
-def table(n=160):
-    rng = np.random.default_rng(0)
-    size, colour = rng.normal(size=n), rng.choice(["red", "green", "blue", "grey"], n).astype(object)
-    label = np.where(size + (colour == "red") > 0.2, "yes", "no")
-    size[::9] = np.nan
-    colour[::11] = None
-    return pd.DataFrame(
-        {"size": size, "colour": colour, "when": pd.date_range("2020-01-01", periods=n), "label": label, "amount": size * 3 + 1}
-    )
-
-
-def trained(folder, target):
-    frame = table().drop(columns=["amount" if target == "label" else "label"]).dropna(subset=[target])
-    frame.to_parquet(folder / "table.parquet")
-    task = file_task(folder / "table.parquet", target)
-    search_space = apt2021.space(task.info)
-    values = dict(search_space.space.get_default_configuration()) | CHOICES
-    metric = METRICS["accuracy" if target == "label" else "r2"]
-    live = LiveBenchmark(task.info, search_space, 6, metric, folder)
-    live.set_up(task)
-    queries = [
-        Query(Configuration(search_space.space, values=values), 2, 0, 1),
-        Query(search_space.space.get_default_configuration(), 6, 1, 1),
-    ]
-    assert all(live.evaluate(query).ok for query in queries)
-    for name in MEMBERS:
-        fit(folder, task.info, name, metric, 30.0, 0)
-    names = [*map(member_name, queries), *MEMBERS]
-    assemble(folder, names, [0.4, 0.3, 0.2, 0.1], task.info.name)
-    return task, names
 
 
 @pytest.fixture(scope="module", params=["label", "amount"])
-def run(request, tmp_path_factory):
-    folder = tmp_path_factory.mktemp(request.param)
-    return folder, *trained(folder, request.param)
+def run(request, small_run):
+    return small_run(request.param)
+
+
+@pytest.fixture(scope="module", params=[("label", None), ("amount", None), ("label", 3), ("amount", 3)], ids=str)
+def any_run(request, small_run):
+    """Held out, and cross-validated with three folds."""
+    return small_run(*request.param)
 
 
 def predicted(predictor, frame):
     return predictor.predict_proba(frame) if predictor.classes else predictor.predict(frame)[:, None]
 
 
-def test_it_predicts_what_its_members_predicted_in_the_run(run):
-    folder, task, names = run
+def test_on_the_test_rows_it_says_to_the_last_bit_what_its_members_said_in_the_run(any_run, weights):
+    folder, task, names = any_run
+    raw = RawTable.load(folder / "prepared" / "raw", task.info)
+    expected = combine(weights, [read_kept(folder, name).test for name in names])
+    for predictor in (Predictor.load(folder), Predictor.load(folder / "predictor")):
+        assert np.array_equal(predictor.answer(raw.part("test")[0]).astype(np.float32), expected)
+        assert np.array_equal(predicted(predictor, task.X.iloc[task.test]).astype(np.float32), expected)
+
+
+def test_members_have_a_part_for_every_fold_and_all_parts_count_the_same(any_run, weights):
+    folder, task, names = any_run
     predictor = Predictor.load(folder)
-    expected = sum(w * read_kept(folder, name).test.astype(float) for w, name in zip([0.4, 0.3, 0.2, 0.1], names, strict=True))
-    np.testing.assert_allclose(predicted(predictor, task.X.iloc[task.test]), expected, rtol=1e-5, atol=1e-6)
+    assert (predictor.names, predictor.weights) == (tuple(names), weights)
+    assert [len(parts) for parts in predictor.members] == [len(task.folds) or 1] * 4
+    raw, alone = RawTable.of(task).part("test")[0], []
+    for weight, parts in zip(weights, predictor.members, strict=True):
+        alone += [weight / len(parts) * replace(predictor, weights=(1.0,), members=((part,),)).answer(raw) for part in parts]
+    np.testing.assert_allclose(predictor.answer(raw), sum(alone), rtol=1e-5)
+
+
+def test_many_rows_are_predicted_as_few_are(any_run):
+    folder, task, _ = any_run
+    predictor, raw = Predictor.load(folder), RawTable.of(task).values
+    rows = np.resize(np.arange(len(raw)), ROWS + 5)
+    np.testing.assert_allclose(predictor.answer(raw[rows]), predictor.answer(raw)[rows], rtol=1e-5, atol=1e-6)
+
+
+def test_what_was_refitted_is_loaded_first(run, tmp_path):
+    folder, _, names = run
+    shutil.copytree(folder / "predictor", tmp_path / "predictor")
+    shutil.copytree(folder / "predictor", tmp_path / "refitted")
+    about = json.loads((tmp_path / "refitted" / "predictor.json").read_text())
+    (tmp_path / "refitted" / "predictor.json").write_text(json.dumps(about | {"members": {names[2]: 1.0}}))
+    assert Predictor.load(tmp_path).names == Predictor.load(tmp_path / "refitted").names == (names[2],)
+    assert Predictor.load(tmp_path / "predictor").names == tuple(names)
 
 
 def test_saved_is_bit_equal_to_what_is_in_memory(run):
@@ -80,7 +79,7 @@ def test_saved_is_bit_equal_to_what_is_in_memory(run):
     assert np.array_equal(predicted(first, task.X), predicted(second, task.X))
 
 
-def test_tables_as_they_come(run):
+def test_tables_as_they_come(run, table):
     folder, _, _ = run
     predictor, frame = Predictor.load(folder), table()
     expected = predicted(predictor, frame)
@@ -94,7 +93,7 @@ def test_tables_as_they_come(run):
         predictor.predict(frame[["when"]])
 
 
-def test_the_command_writes_labels_and_probabilities(run, tmp_path, capsys):
+def test_the_command_writes_labels_and_probabilities(run, table, tmp_path, capsys):
     folder, task, _ = run
     table().to_csv(tmp_path / "new.csv", index=False)
     assert main([str(folder), str(tmp_path / "new.csv"), "--to", str(tmp_path / "out.csv")]) == 0

@@ -11,7 +11,7 @@ import pytest
 
 from lcbench.errors import UserError
 from pipeline.splits import resplit, validated
-from pipeline.tasks import BUNDLED, Task, bundled_task, file_task, openml_task, task_name
+from pipeline.tasks import BUNDLED, Task, bundled_task, cross_validated, file_task, openml_task, task_name
 
 # name, task, fold, kind, rows, features, classes; rows, features and classes are those of OpenML's website
 LOADED = [
@@ -324,3 +324,120 @@ def test_the_import_is_light():
     heavy = "sorted({'torch', 'sklearn', 'openml', 'hydra'} & set(sys.modules))"
     code = f"import sys, pipeline.tasks; print({heavy})"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+# a second file, other shares, rows without a target
+
+
+def test_a_second_file_is_tested_on_and_all_of_the_first_trains_and_validates(write):
+    path, test = write(table(), "table.csv"), table(25).assign(more=1)
+    second = write(test[["more", "label", "colour", "size"]], "later.csv")  # another order, and a column that is not needed
+    task = file_task(path, "label", test_path=second)
+    check_laws(task)
+    assert task.test.tolist() == list(range(60, 85))
+    assert (task.info.n_train, task.info.n_val, task.info.n_test) == (40, 20, 25)
+    assert task.info.split.startswith("tested on later.csv, then 33 %")
+    assert list(task.X.columns) == ["size", "colour"]
+    np.testing.assert_allclose(task.X["size"].iloc[task.test], test["size"])
+    assert task.y[task.test].tolist() == np.resize([0, 1], 25).tolist()
+
+
+def test_categories_and_classes_of_the_second_file_alone_are_known(write):
+    second = write(table(10).assign(colour="violet", label=["never"] + ["no", "yes", "no"] * 3), "later.csv")
+    task = file_task(write(table()), "label", test_path=second)
+    assert task.classes == ("never", "no", "yes")
+    assert set(task.X["colour"].iloc[task.test].astype(str)) == {"violet"}
+    assert 0 not in task.y[task.rest]
+
+
+@pytest.mark.parametrize(
+    ("second", "sentence"),
+    [
+        (table(10).drop(columns="colour"), r"later\.csv has no column 'colour', which .*table\.csv has: give both files the same columns"),
+        (table(10).drop(columns="label"), r"`target` is 'label', but .*later\.csv has no such column"),
+        (table(10).assign(label=None), r"target 'label' of .*later\.csv is missing in all 10 rows"),
+    ],
+)
+def test_a_second_file_that_does_not_fit_is_refused(write, second, sentence):
+    path = write(table())
+    with pytest.raises(UserError, match=sentence):
+        file_task(path, "label", test_path=write(second, "later.csv"))
+
+
+def test_a_first_file_of_one_row_is_refused(write):
+    path = write(table(1), "one.csv")
+    with pytest.raises(UserError, match="the test rows leave 1 to train and validate, but at least 2 are needed"):
+        file_task(path, "label", test_path=write(table(10), "later.csv"))
+
+
+def test_without_test_rows_all_rows_train_and_validate(write):
+    task = file_task(write(table()), "label", test_share=0)
+    assert (task.info.n_train, task.info.n_val, task.info.n_test) == (40, 20, 0)
+    assert np.array_equal(task.rest, np.arange(60))
+    assert task.info.split.startswith("no test rows")
+
+
+def test_rows_without_a_target_are_left_out_of_both_files_and_noted(write):
+    first, second = table(), table(20)
+    first.loc[[0, 7, 59], "label"] = None
+    second.loc[[3, 4], "label"] = None
+    task = file_task(write(first), "label", test_path=write(second, "later.csv"))
+    check_laws(task)
+    assert len(task.X) == 57 + 18
+    one, other = (note for note in task.notes if "which are left out" in note)
+    assert "table.csv is missing in 3 of 60 rows" in one
+    assert "later.csv is missing in 2 of 20 rows" in other
+    expected = pd.concat([first, second]).dropna(subset=["label"])
+    np.testing.assert_allclose(task.X["size"], expected["size"])
+    assert [task.classes[code] for code in task.y] == expected["label"].tolist()
+
+
+@pytest.mark.parametrize("target", [np.linspace(0, 1, 60), np.resize([True, False], 60), pd.date_range("2020-01-01", periods=60)])
+def test_a_missing_target_does_not_change_the_kind_nor_the_other_targets(write, target):
+    whole = table().assign(label=target)
+    holed = whole.astype({"label": object}) if whole["label"].dtype == bool else whole.copy()
+    holed.loc[5, "label"] = None
+    whole, holed = (file_task(write(frame, f"{i}.parquet"), "label") for i, frame in enumerate((whole, holed)))
+    assert (holed.info.kind, holed.classes) == (whole.info.kind, whole.classes)
+    assert holed.y.tolist() == np.delete(whole.y, 5).tolist()
+
+
+# cross-validation
+
+
+@pytest.mark.parametrize("name", ["wine", "diabetes"])
+def test_under_cross_validation_every_row_but_the_test_rows_validates_once(name):
+    plain = bundled_task(name)
+    task = cross_validated(plain, 4)
+    assert np.array_equal(task.test, plain.test)
+    assert np.array_equal(task.rest, plain.rest)
+    assert len(task.train) == 0
+    assert np.array_equal(np.sort(task.val), plain.rest)
+    assert sum(task.folds) == len(task.val) == task.info.n_val
+    assert len(task.folds) == 4
+    assert task.info.n_train == len(task.val) - task.folds[0]
+    assert task.info.split.endswith(", then 4-fold cross-validation, seed 42")
+    assert "33 % of the training rows" not in task.info.split
+
+
+def test_folds_are_stratified_where_classes_allow():
+    task = cross_validated(bundled_task("wine"), 5)
+    folds = np.split(task.val, np.cumsum(task.folds)[:-1])
+    counts = np.array([np.bincount(task.y[fold], minlength=3) for fold in folds])
+    assert (counts.max(axis=0) - counts.min(axis=0)).max() <= 1
+
+
+@pytest.mark.parametrize("k", [-1, 0, 1, 101])
+def test_a_number_of_folds_out_of_range_is_refused(k):
+    with pytest.raises(UserError, match=rf"`cross_validation` is {k}, but must be 2\.\.100 folds, or null to hold out 33 %"):
+        cross_validated(bundled_task("iris"), k)
+
+
+def test_leave_one_out_is_the_most_folds():
+    assert cross_validated(bundled_task("iris"), 100).folds == (1,) * 100
+
+
+def test_a_task_refuses_folds_that_are_not_its_validation_rows():
+    task = cross_validated(bundled_task("iris"), 3)
+    with pytest.raises(ValueError, match=r"folds of .* rows do not make up 100 validation rows"):
+        replace(task, folds=(50, 49))

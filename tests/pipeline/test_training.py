@@ -11,12 +11,15 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss, m
 from lcbench.task import TaskInfo
 from pipeline.gradients import gradient_statistics
 from pipeline.learner import Learner
+from pipeline.metrics import metric_for
 from pipeline.networks.network import build_network
+from pipeline.preprocessing.cache import make
 from pipeline.preprocessing.prepared import Prepared, class_weights
-from pipeline.preprocessing.raw import SPLITS
+from pipeline.preprocessing.raw import SPLITS, RawTable
 from pipeline.schedules.schedule import FLOOR, learning_rate
 from pipeline.scores import ClassificationScores, RegressionScores, double_softmax_cross_entropy
-from pipeline.spaces import lcbench
+from pipeline.spaces import full, lcbench
+from pipeline.tasks import bundled_task, cross_validated
 from pipeline.training import Recipe, Training
 
 CONFIGURATION = {
@@ -209,3 +212,203 @@ def test_divergence_shows_as_a_value_that_is_not_finite(data):
     wild = _changed(sgd__learning_rate=1e6, shaped_mlp__max_dropout=0.0)
     curve = _curve(Training([data], wild), 5)
     assert not math.isfinite(curve[-1][1]["train_loss"])
+
+
+# cross-validation
+
+
+def _cut(data, n_folds=3):
+    """The training and validation rows of a table as folds, of which the last one validates fewer rows."""
+    X, y = (np.concatenate([of["train"], of["val"]]) for of in (data.X, data.y))
+    folds = np.array_split(np.arange(len(y)), n_folds)
+    folds[-2], folds[-1] = np.concatenate([folds[-2], folds[-1][:20]]), folds[-1][20:]
+    made = []
+    for fold in folds:
+        others = np.setdiff1d(np.arange(len(y)), fold)
+        parts = {"train": others, "val": fold}
+        made.append(
+            replace(
+                data,
+                X={split: X[rows] for split, rows in parts.items()} | {"test": data.X["test"]},
+                y={split: y[rows] for split, rows in parts.items()} | {"test": data.y["test"]},
+            )
+        )
+    return made
+
+
+@pytest.fixture(scope="module")
+def folds(data):
+    return _cut(data)
+
+
+def _weights(training):
+    return [{name: weight.clone() for name, weight in learner.judged.state_dict().items()} for learner in training.learners]
+
+
+def _equal(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_every_fold_is_the_training_that_it_would_be_alone_and_the_curve_is_their_mean(folds):
+    together, alone = Training(folds, RECIPE), [Training([fold], RECIPE) for fold in folds]
+    curve, curves = _curve(together, 4), [_curve(one, 4) for one in alone]
+    for (epoch, values), *others in zip(curve, *curves, strict=True):
+        assert {number for number, _ in others} == {epoch}
+        assert {name: pytest.approx(np.mean([one[name] for _, one in others]), rel=1e-12) for name in values} == values
+    assert all(_equal(one, other) for one, (other,) in zip(_weights(together), map(_weights, alone), strict=True))
+    assert not _equal(*_weights(together)[:2])
+
+
+def test_resumed_equals_uninterrupted_with_three_folds(folds, tmp_path):
+    recipe = _changed(weight_averaging="moving_average", moving_average__decay=0.9)
+    whole = Training(folds, recipe)
+    _curve(whole, 5)
+    half = Training(folds, recipe)
+    _curve(half, 2)
+    half.save(tmp_path / "half.pt")
+    resumed = Training(folds, recipe)
+    assert resumed.restore(tmp_path / "half.pt")
+    assert _curve(resumed, 5) == _curve(whole, 5)
+    assert all(_equal(one, other) for one, other in zip(_weights(resumed), _weights(whole), strict=True))
+    for training in (resumed, whole):
+        training.judge()
+    assert np.array_equal(resumed.validation_predictions(), whole.validation_predictions())
+
+
+def test_predictions_lie_in_the_order_of_the_folds_and_those_of_the_test_rows_are_their_mean(folds):
+    training = Training(folds, RECIPE)
+    _curve(training, 2)
+    with torch.inference_mode():
+        logits = [learner.judged(learner.X["val"]) for learner in training.learners]
+        own = [torch.softmax(one, 1).numpy() for one in logits]
+        test = [torch.softmax(learner.judged(learner.X["test"]), 1).numpy() for learner in training.learners]
+    assert [len(one) for one in own] == [len(fold.y["val"]) for fold in folds]
+    assert np.array_equal(training.validation_predictions(), np.concatenate(own))
+    np.testing.assert_allclose(training.test_predictions(), np.mean(test, axis=0), atol=1e-7)
+    assert training.validation_predictions().dtype == training.test_predictions().dtype == np.float32
+
+
+def test_a_network_knows_nothing_of_the_rows_that_it_validates():
+    """From the raw table on: what stands in fold 1's rows, features and target, reaches every network but its own."""
+    raw = RawTable.of(cross_validated(bundled_task("wine"), 3))
+    space = full.space(raw.info)
+    chosen = {"preprocessor": "select_rates", "scaler": "quantile", "loss": "cross_entropy_weighted", "target_size": "upsample"}
+    recipe = Recipe(replace(space, fixed=chosen | {"over_sampling": "random"}).settings({}), seed=1, horizon=3)
+    rows = raw.fold(1).rows["val"]
+    values, y = raw.values.copy(), raw.y.copy()
+    values[rows] = -3 * values[rows]
+    y[rows] = (y[rows] + 1) % 3
+    states = []
+    for table in (raw, replace(raw, values=values, y=y)):
+        training = Training([make(table.fold(number), recipe.settings, 1)[0] for number in range(3)], recipe)
+        _curve(training, 2)
+        states.append(_weights(training))
+    assert [_equal(one, other) for one, other in zip(*states, strict=True)] == [False, True, False]
+
+
+def test_labels_without_a_signal_are_not_foreseen_out_of_fold():
+    rng = np.random.default_rng(0)
+    noise = {"train": 120, "val": 60, "test": 30}
+    X = {split: rng.normal(size=(n, 20)).astype(np.float32) for split, n in noise.items()}
+    data = Prepared(replace(INFO, n_classes=2), X, {split: rng.integers(0, 2, n) for split, n in noise.items()})
+    folds = _cut(data)
+    training = Training(folds, replace(_changed(shaped_mlp__max_dropout=0.0, shaped_mlp__max_units=256), horizon=25))
+    curve = _curve(training, 25)
+    y = np.concatenate([fold.y["val"] for fold in folds])
+    assert curve[-1][1]["train_accuracy"] > 0.95  # learned by heart
+    assert abs((training.validation_predictions().argmax(1) == y).mean() - 0.5) < 0.15
+
+
+def test_a_score_that_a_fold_does_not_define_is_left_out_of_the_mean():
+    data = _table("regression")
+    folds = _cut(data)
+    folds[1] = replace(folds[1], y=folds[1].y | {"val": np.full_like(folds[1].y["val"], 0.5)})  # no spread, no R2
+    recipe = _changed(loss="squared")
+    entry, own = Training(folds, recipe).advance().values, [Training([fold], recipe).advance().values for fold in folds]
+    assert math.isnan(own[1]["val_r2"])
+    assert entry["val_r2"] == pytest.approx((own[0]["val_r2"] + own[2]["val_r2"]) / 2)
+    assert entry["val_rmse"] == pytest.approx(sum(one["val_rmse"] for one in own) / 3)
+    flat = [replace(fold, y=fold.y | {"val": np.full_like(fold.y["val"], 0.5)}) for fold in folds]
+    assert math.isnan(Training(flat, recipe).advance().values["val_r2"])
+
+
+def test_a_score_of_rows_of_one_class_is_left_out_of_the_mean(data):
+    folds = _cut(replace(data, info=replace(INFO, n_classes=2), y={split: np.minimum(y, 1) for split, y in data.y.items()}))
+    folds[2] = replace(folds[2], y=folds[2].y | {"val": np.zeros_like(folds[2].y["val"])})
+    metric = metric_for("roc_auc", folds[0].info)
+    entry = Training(folds, RECIPE, metric).advance().values
+    own = [Training([fold], RECIPE, metric).advance().values["val_roc_auc"] for fold in folds]
+    assert math.isnan(own[2])
+    assert entry["val_roc_auc"] == pytest.approx((own[0] + own[1]) / 2)
+
+
+@pytest.mark.parametrize("metric", ["cross_entropy", "roc_auc_ovo", "neg_log_loss"])
+def test_a_fold_whose_network_has_diverged_is_not_left_out(folds, metric):
+    training = Training(folds, RECIPE, metric_for(metric, INFO))
+    training.advance()
+    with torch.no_grad():
+        next(training.learners[1].network.parameters()).fill_(math.nan)
+    values = training.advance().values
+    assert [name for name in ("train_loss", "val_loss", f"val_{metric}") if not math.isnan(values[name])] == []
+
+
+def test_early_stopping_returns_every_fold_to_the_same_epoch(folds, tmp_path):
+    recipe = replace(_changed(sgd__learning_rate=0.3, batch_size=16), horizon=60, patience=3)
+    training, states = Training(folds, recipe), []
+    while not training.stopped and training.epoch < 60:
+        training.advance()
+        states.append(_weights(training))
+        if training.epoch == 1:
+            training.save(tmp_path / "one.pt")
+    losses = [entry.values["val_loss"] for entry in training.entries]
+    best = int(np.argmin(losses))
+    assert best > 0
+    assert training.epoch == best + 3 < 60
+    assert [learner.data for learner in training.learners] == folds
+    resumed = Training(folds, recipe)
+    assert resumed.restore(tmp_path / "one.pt")
+    while not resumed.stopped:
+        resumed.advance()
+    for stopped in (training, resumed):
+        assert stopped.judge() == best
+        assert all(_equal(one, other) for one, other in zip(_weights(stopped), states[best], strict=True))
+        predicted, y = stopped.validation_predictions(), np.concatenate([fold.y["val"] for fold in folds])
+        own = np.split(predicted[np.arange(len(y)), y], np.cumsum([len(fold.y["val"]) for fold in folds])[:-1])
+        found = np.mean([-np.log(part).mean() for part in own])
+        assert found == pytest.approx(training.entries[best].values["val_cross_entropy"], rel=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["classification", "regression"])
+def test_without_rows_to_validate_or_test_it_trains_all_the_same(kind):
+    data = _table(kind)
+    recipe = replace(RECIPE if kind == "classification" else _changed(loss="squared"), patience=1)
+    none = {"val": data.X["val"][:0], "test": data.X["test"][:0]}, {"val": data.y["val"][:0], "test": data.y["test"][:0]}
+    with_rows, without = (
+        Training([data], replace(recipe, patience=None)),
+        Training([replace(data, X=data.X | none[0], y=data.y | none[1])], recipe),
+    )
+    curve, bare = _curve(with_rows, 5), _curve(without, 5)
+    assert [{name for name in values if name.startswith(("val_", "test_"))} for _, values in bare] == [set()] * 6
+    assert bare == [(epoch, {name: values[name] for name in bare[0][1]}) for epoch, values in curve]
+    assert _equal(*_weights(with_rows), *_weights(without))
+    assert not without.stopped
+    assert without.judge() == 5
+    width = 3 if kind == "classification" else 1
+    assert without.validation_predictions().shape == without.test_predictions().shape == (0, width)
+
+
+def test_without_test_rows_only_their_columns_are_missing(data):
+    bare = replace(data, X=data.X | {"test": data.X["test"][:0]}, y=data.y | {"test": data.y["test"][:0]})
+    curve, other = _curve(Training([data], RECIPE), 2), _curve(Training([bare], RECIPE), 2)
+    assert other == [(epoch, {name: value for name, value in values.items() if not name.startswith("test_")}) for epoch, values in curve]
+
+
+@pytest.mark.parametrize("schedule", ["plateau"])
+def test_without_validation_rows_a_plateau_looks_at_the_training_loss(data, schedule):
+    own = _changed(schedule=schedule, plateau__factor=0.5, plateau__patience=1, sgd__learning_rate=1.0)
+    bare = replace(data, X=data.X | {"val": data.X["val"][:0]}, y=data.y | {"val": data.y["val"][:0]})
+    curve = _curve(Training([bare], own), 6)
+    losses = [values["train_loss"] for _, values in curve[1:]]
+    expected = [learning_rate(own.settings, epoch, own.horizon, losses[: epoch - 1]) for epoch in range(1, 7)]
+    assert [values["learning_rate"] for _, values in curve[1:]] == expected
+    assert expected[-1] < expected[0]

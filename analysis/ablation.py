@@ -1,0 +1,182 @@
+"""What each part of the system adds, over time: ``python -m analysis.ablation RUNS`` (``make ablation`` makes the runs first).
+
+The stages are those of the paper: BOHB alone, with the portfolio, with the ensemble of its networks, with traditional models. ``RUNS``
+holds a folder of live runs per setting, see `STAGES`; every task has one panel.
+
+Source: the ablation study of Zimmer, Lindauer, Hutter, Auto-PyTorch Tabular, TPAMI 2021.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analysis import style
+from analysis.render import finished
+from lcbench.errors import UserError, in_words
+from lcbench.files import replacing
+from lcbench.journal import read_journal
+
+TITLE = "What each part adds"
+CAPTION = (
+    "Test score of what a run would have answered at every moment: the mean over the seeds and its standard error. BOHB and + portfolio "
+    "answer with the incumbent network, + ensemble with the ensemble of all networks so far, + traditional with that of all models."
+)
+STAGES = {
+    "BOHB": ("bohb", "incumbent"),
+    "+ portfolio": ("portfolio", "incumbent"),
+    "+ ensemble": ("portfolio", "ensemble"),
+    "+ traditional": ("traditional", "ensemble"),
+}
+"""Folder of the runs of every stage, and what answers in it."""
+POINTS = 80
+"""Moments of a curve."""
+FIRST = 1 / 40
+"""Share of the budget at which curves begin."""
+COLUMNS = 2
+"""Panels side by side."""
+
+
+def answers(run: Path, of: str) -> pd.DataFrame:
+    """Test scores of a run over time: columns ``seconds`` and ``score``, a row per change.
+
+    Args:
+        run: directory of a finished run.
+        of: ``incumbent`` (the best network at the highest epoch so far) or ``ensemble``.
+    """
+    if of == "ensemble":
+        curve = pd.read_csv(run / "ensemble.csv")
+        return pd.DataFrame({"seconds": curve["seconds"], "score": curve["test_score"]})
+    summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
+    found = list(_incumbents(run, f"test_{summary['metric']['name']}"))
+    return pd.DataFrame(found, columns=["seconds", "score"])
+
+
+def _incumbents(run: Path, metric: str) -> Iterator[tuple[float, float]]:
+    """The rule of `experiments.incumbent` called ``highest_seen``, event by event."""
+    epoch, loss = -1, np.inf
+    for event in read_journal(run / "events.journal").records:
+        if event["kind"] != "tell" or event["status"] != "success" or event["epoch"] < epoch:
+            continue
+        if event["epoch"] > epoch or event["loss"] < loss:
+            epoch, loss = event["epoch"], event["loss"]
+            yield event["at"], event["scores"][metric]
+
+
+def read(folder: Path) -> pd.DataFrame:
+    """Scores of every stage on a common grid of seconds.
+
+    Columns: ``task``, ``metric``, ``stage``, ``seconds``, ``value``, ``low``, ``high`` (mean and standard error over the seeds, NaN where a
+    seed has no answer yet), ``seeds``.
+
+    Raises:
+        UserError: if a stage has no finished runs, or its tasks and seeds are not those of the others.
+    """
+    runs = {stage: _runs(folder / where) for stage, (where, _) in STAGES.items()}
+    first = runs["BOHB"]
+    for stage, found in runs.items():
+        if found.keys() != first.keys():
+            odd = sorted(found.keys() ^ first.keys())[0]
+            raise UserError(f"{folder}: task {odd[0]!r} with seed {odd[1]} has not ended in every stage ({stage}): finish the runs first")
+    tasks = list(dict.fromkeys(task for task, _ in first))
+    return pd.concat([_of_task(task, runs) for task in tasks], ignore_index=True)
+
+
+def _runs(folder: Path) -> dict[tuple[str, int], Path]:
+    """Finished runs by task and seed."""
+    done = sorted(path.parent for path in folder.glob("live/**/DONE"))
+    if not done:
+        raise UserError(f"{folder} holds no finished run: make them with `make ablation`")
+    named = ((json.loads((path / "summary.json").read_text(encoding="utf-8")), path) for path in done)
+    return {(summary["task"], int(summary["seed"])): path for summary, path in named}
+
+
+def _of_task(task: str, runs: dict[str, dict[tuple[str, int], Path]]) -> pd.DataFrame:
+    parts = []
+    for stage, (_, of) in STAGES.items():
+        paths = [path for (name, _), path in runs[stage].items() if name == task]
+        summary: dict[str, Any] = json.loads((paths[0] / "summary.json").read_text(encoding="utf-8"))
+        grid = np.geomspace(FIRST, 1, POINTS) * _budget(paths[0])
+        scores = np.stack([_at(answers(path, of), grid) for path in paths])  # (seeds, POINTS)
+        error = scores.std(axis=0, ddof=1) / np.sqrt(len(paths)) if len(paths) > 1 else np.zeros(POINTS)
+        mean = scores.mean(axis=0)
+        about = {"task": task, "metric": summary["metric"]["name"], "stage": stage, "seeds": len(paths)}
+        parts.append(pd.DataFrame(about | {"seconds": grid, "value": mean, "low": mean - error, "high": mean + error}))
+    return pd.concat(parts)
+
+
+def _budget(run: Path) -> float:
+    """Seconds that a run was given, or took."""
+    import yaml
+
+    config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
+    summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
+    return float(config["budget"]["seconds"] or summary["seconds"])
+
+
+def _at(steps: pd.DataFrame, grid: np.ndarray) -> np.ndarray:  # (POINTS,)
+    """A step function on a grid, NaN before its first step."""
+    place = np.searchsorted(steps["seconds"], grid, side="right") - 1
+    scores = steps["score"].to_numpy(float)
+    return np.where(place >= 0, scores[np.maximum(place, 0)], np.nan) if len(scores) else np.full(len(grid), np.nan)
+
+
+def draw(table: pd.DataFrame, figure: Figure) -> None:
+    """One panel per task, one line per stage."""
+    tasks = list(dict.fromkeys(table["task"]))
+    n_rows = -(-len(tasks) // COLUMNS)
+    figure.set_size_inches(7.2, 0.6 + 2.1 * n_rows)
+    panels = figure.subplots(n_rows, COLUMNS, squeeze=False).ravel()
+    for axes, task in zip(panels, tasks, strict=False):
+        rows = table[table["task"] == task]
+        style.curves(axes, rows.rename(columns={"stage": "optimizer", "seconds": "share"}))
+        axes.set_xscale("log")
+        style.plain_log(axes.xaxis, unit=" s")
+        axes.set_title(task)
+        axes.set_ylabel(f"test {rows['metric'].iloc[0].replace('_', ' ')}")
+    for axes in panels[len(tasks) :]:
+        axes.set_axis_off()
+
+
+def table(found: pd.DataFrame) -> pd.DataFrame:
+    """The last score of every stage: one row per task, one column per stage."""
+    last = found.groupby(["task", "stage"], sort=False)["value"].last().unstack()[list(STAGES)]
+    return last.reindex(dict.fromkeys(found["task"]))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write ``ablation.png`` and ``ablation.csv`` and return the exit code: 0 all is well, 2 it could not be done."""
+    parser = argparse.ArgumentParser(prog="python -m analysis.ablation", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("runs", type=Path, help="folder with the runs of every stage, as `make ablation` makes it")
+    parser.add_argument("--to", type=Path, help="folder for the figure, by default that of the runs")
+    options = parser.parse_args(arguments)
+    try:
+        found = read(options.runs)
+        folder = options.to or options.runs
+        folder.mkdir(parents=True, exist_ok=True)
+        seconds, seeds = found["seconds"].max(), found["seeds"].max()
+        facts = (f"{seconds:.0f} s per run", f"{seeds} seeds", "incumbent: highest_seen", "bands: one standard error over the seeds")
+        module = sys.modules[__name__]
+        figure = finished(module, found, facts)
+        with replacing(folder / "ablation.csv") as temporary:
+            found.to_csv(temporary, index=False)
+        with replacing(folder / "ablation.png") as temporary, style.styled():
+            figure.savefig(temporary, format="png", metadata={"Software": None})
+    except (UserError, OSError) as error:
+        print(in_words(error), file=sys.stderr)
+        return 2
+    print(table(found).to_string(float_format="{:.4f}".format))
+    print(folder / "ablation.png")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""The harness as a process of its own, started from Python: its lines are printed as they come, its refusals are raised."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from experiments.door import EXIT_BAD_INPUT
+from lcbench.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[1]
+LINES = 30
+"""Of the output of a command that failed, so many lines are shown, the last ones."""
+
+
+def run(arguments: Sequence[str], *, echo: bool) -> None:
+    """Run ``python …`` in the folder of the code and wait for it.
+
+    Args:
+        arguments: a script of this folder, or -m and a module, and its words.
+        echo: print what it prints.
+
+    Raises:
+        UserError: with its last line, if it refused its input.
+        RuntimeError: with its last lines, if it failed in another way.
+    """
+    search_path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {**os.environ, "PYTHONPATH": search_path, "PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, *arguments]
+    lines: list[str] = []
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT, env=environment, encoding="utf-8", errors="replace"
+    ) as process:
+        try:
+            for line in process.stdout or ():
+                lines.append(line.rstrip("\n"))
+                if echo:
+                    print(line, end="", flush=True)
+        except BaseException:  # Ctrl-C in a notebook comes here only
+            process.terminate()
+            raise
+    if process.returncode == EXIT_BAD_INPUT:
+        raise UserError(lines[-1].removeprefix("error: ") if lines else "the input was refused")
+    if process.returncode:
+        raise RuntimeError(f"`{' '.join(command)}` ended with exit code {process.returncode}:\n" + "\n".join(lines[-LINES:]))
+
+
+def quoted(value: object) -> str:
+    """A value as the command line of Hydra reads it back, whatever letters it has.
+
+    >>> print(quoted("a=b, c"))
+    'a=b, c'
+    """
+    text = str(value).replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{text}'"

@@ -1,0 +1,63 @@
+"""What a finished run holds, for people at a prompt: its models, the members of its ensemble, how its trainings ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from pipeline.predictor import Part, Predictor
+
+ENDS = {"crashed": "crashed", "diverged": "diverged", "timeout": "hit the time limit", "memout": "hit the memory limit"}
+"""How a training can fail, in words."""
+PREPROCESSING = ("imputer.numerical", "coalescer", "encoder", "scaler", "preprocessor", "embedding")
+"""Settings that name the steps of a preprocessing, in their order."""
+
+
+def leaderboard(summary: Mapping[str, Any]) -> pd.DataFrame:
+    """One row per model that the ensemble could choose from, the best on the validation rows first.
+
+    Columns: ``name``, ``validation_score``, ``test_score`` (NaN without test rows), ``fit_seconds``, ``predict_seconds_per_1000``,
+    ``weight``.
+    """
+    ascending = summary["metric"]["direction"] == "minimize"
+    table = pd.DataFrame(summary["ensemble"]["models"])
+    table["test_score"] = table["test_score"].astype(float)
+    return table.sort_values("validation_score", ascending=ascending, kind="stable", ignore_index=True)
+
+
+def models_table(predictor: Predictor) -> str:
+    """The members as a table in Markdown, the heaviest first."""
+    lines = ["| Name | Preprocessing | Estimator | Weight |", "|:--|:--|:--|--:|"]
+    for name, weight, parts in zip(predictor.names, predictor.weights, predictor.members, strict=True):
+        preprocessing, estimator = _words(parts)
+        lines.append(f"| {name} | {preprocessing} | {estimator} | {weight:.2f} |")
+    return "\n".join(lines)
+
+
+def _words(parts: Sequence[Part]) -> tuple[str, str]:
+    """Preprocessing and estimator of a member."""
+    folds = f" × {len(parts)} folds" if len(parts) > 1 else ""
+    settings = getattr(parts[0].model, "settings", None)
+    if settings is None:
+        return "its own", f"{getattr(parts[0].model, 'name', '')}{folds}"
+    steps = [str(settings[name]) for name in PREPROCESSING]
+    return ", ".join(step for step in steps if step != "none"), f"{settings['network']}, {settings['optimizer']}{folds}"
+
+
+def statistics(summary: Mapping[str, Any]) -> str:
+    """Metric, best score, and how the trainings ended, as lines."""
+    failed = summary["n_failed"]
+    best = max if summary["metric"]["direction"] == "maximize" else min
+    scores = [model["validation_score"] for model in summary["ensemble"]["models"]]
+    lines = [
+        f"Dataset name: {summary['task']}",
+        f"Optimisation metric: {summary['metric']['name']}",
+        f"Best validation score of a single model: {best(scores):.4f}",
+        f"Validation score of the ensemble: {summary['ensemble']['scores']['val_' + summary['metric']['name']]:.4f}",
+        f"Number of trainings: {summary['n_results']}",
+        f"Number of successful trainings: {summary['n_results'] - sum(failed.values())}",
+        *(f"Number of trainings that {words}: {failed.get(end, 0)}" for end, words in ENDS.items()),
+    ]
+    return "\n".join(lines)

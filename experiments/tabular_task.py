@@ -1,0 +1,238 @@
+"""The calls of Auto-PyTorch's tabular API, for scripts that were written for it; differences are in docs/auto-pytorch.md.
+
+>>> from experiments.tabular_task import TabularClassificationTask  # was: from autoPyTorch.api.tabular_classification import …
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from experiments.command import quoted
+from experiments.estimator import AutoTabular, AutoTabularClassifier, AutoTabularRegressor, Table
+from lcbench.errors import UserError
+from lcbench.task import TaskInfo
+from pipeline.metrics import metric_for, score
+
+METRICS = {
+    "mean_absolute_error": "mae",
+    "root_mean_squared_error": "rmse",
+    "mean_squared_error": "neg_mean_squared_error",
+    "median_absolute_error": "neg_median_absolute_error",
+    "f1": "f1_macro",
+}
+"""Auto-PyTorch's names of metrics that have another one here."""
+RESAMPLING = {"holdout_validation": None, "cross_validation": 5}
+"""Resampling strategies with their folds."""
+FEATURE_TYPES = ("numerical", "categorical")
+
+
+class TabularTask:
+    """What the two tasks share; see `TabularClassificationTask`."""
+
+    _estimator: ClassVar[type[AutoTabular]]
+    _metric: ClassVar[str]
+
+    def __init__(
+        self,
+        seed: int = 1,
+        n_jobs: int | None = None,
+        ensemble_size: int = 50,
+        ensemble_nbest: int = 50,
+        temporary_directory: str | Path | None = None,
+        resampling_strategy: str = "holdout_validation",
+        resampling_strategy_args: Mapping[str, Any] | None = None,
+        search_space_updates: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Prepare a search.
+
+        Args:
+            seed: of everything.
+            n_jobs: trials at the same time; None: one per core.
+            ensemble_size: rounds of ensemble selection.
+            ensemble_nbest: only so many of the best models can be members.
+            temporary_directory: where the run is kept; None: a temporary directory that goes with this object.
+            resampling_strategy: ``holdout_validation`` (33 %) or ``cross_validation``.
+            resampling_strategy_args: ``{"num_splits": 5}`` for cross-validation.
+            search_space_updates: other ranges and choices, as ``space.updates`` of ``run.py`` takes them.
+
+        Raises:
+            UserError: for a strategy that is not known.
+        """
+        name, options = str(getattr(resampling_strategy, "name", resampling_strategy)), dict(resampling_strategy_args or {})
+        if name not in RESAMPLING:
+            raise UserError(f"`resampling_strategy` is {name!r}, but must be one of {', '.join(RESAMPLING)}")
+        self.folds = RESAMPLING[name] and options.pop("num_splits", RESAMPLING[name])
+        if options and options != {"val_share": 0.33}:
+            raise UserError(f"`resampling_strategy_args` has {options}, but only num_splits of cross_validation can be chosen")
+        self.seed, self.n_jobs, self.directory = seed, n_jobs, temporary_directory
+        self.ensemble_size, self.ensemble_nbest = ensemble_size, ensemble_nbest
+        self.search_space_updates = dict(search_space_updates or {})
+
+    def search(  # noqa: PLR0913 (as Auto-PyTorch has it)
+        self,
+        optimize_metric: str | None = None,
+        X_train: Table | None = None,
+        y_train: ArrayLike | None = None,
+        X_test: Table | None = None,
+        y_test: ArrayLike | None = None,
+        feat_types: Sequence[str] | None = None,
+        min_budget: int = 5,
+        max_budget: int = 50,
+        total_walltime_limit: float = 100,
+        func_eval_time_limit_secs: float | None = None,
+        enable_traditional_pipeline: bool = True,
+        memory_limit: int = 4096,
+        portfolio_selection: str | None = None,
+    ) -> TabularTask:
+        """Search for networks, choose the ensemble, and keep it.
+
+        Args:
+            optimize_metric: Auto-PyTorch's name of a metric, or ours; None: accuracy or R2.
+            X_train: rows to learn from.
+            y_train: their targets.
+            X_test: rows that every model is scored on for the record.
+            y_test: their targets.
+            feat_types: ``numerical`` or ``categorical`` for every column; None: as they look.
+            min_budget: epochs of the lowest rung.
+            max_budget: epochs of a full training.
+            total_walltime_limit: seconds.
+            func_eval_time_limit_secs: seconds of one training; None: half of all.
+            enable_traditional_pipeline: fit the models beside the networks, too.
+            memory_limit: mebibytes of one training.
+            portfolio_selection: ``greedy``, the path of a portfolio, or None for what the optimizer uses by default.
+        """
+        if X_train is None or y_train is None:
+            raise UserError("`X_train` or `y_train` is None, but must be the table to learn from and its target")
+        portfolio = {None: [], "greedy": ["portfolio=greedy2021"]}.get(portfolio_selection)
+        if portfolio is None:
+            portfolio = ["portfolio=file", f"portfolio.path={quoted(Path(str(portfolio_selection)).resolve())}"]
+        overrides = [
+            f"fidelity.min_epochs={min_budget}",
+            f"fidelity.max_epochs={max_budget}",
+            "fidelity.eta=3",
+            f"ensemble.n_best={self.ensemble_nbest}",
+            f"trial.seconds={func_eval_time_limit_secs or total_walltime_limit / 2}",
+            *portfolio,
+            *([f"space.updates={_flow(self.search_space_updates)}"] if self.search_space_updates else []),
+        ]
+        self.metric = METRICS.get(optimize_metric, optimize_metric) if optimize_metric else self._metric
+        self.estimator = self._estimator(
+            total_walltime_limit,
+            metric=self.metric,
+            cross_validation=self.folds,
+            traditional="all" if enable_traditional_pipeline else "none",
+            ensemble_size=self.ensemble_size,
+            n_jobs=self.n_jobs,
+            memory_mb=memory_limit,
+            random_state=self.seed,
+            directory=self.directory,
+            overrides=overrides,
+        )
+        self.estimator.fit(_of_types(X_train, feat_types), y_train, None if X_test is None else _of_types(X_test, feat_types), y_test)
+        return self
+
+    def refit(self) -> TabularTask:
+        """Train the ensemble again on all rows of `search`."""
+        self.estimator.refit()
+        return self
+
+    def predict(self, X_test: Table) -> NDArray[Any]:  # (n,)
+        """Labels or numbers."""
+        return self.estimator.predict(X_test)
+
+    def score(self, y_pred: ArrayLike, y_test: ArrayLike) -> dict[str, float]:
+        """The optimised metric of predictions: ``{"accuracy": 0.97}``.
+
+        Args:
+            y_pred: what `predict` gave, or probabilities (n, C).
+            y_test: the truth.  # (n,)
+        """
+        truth, predictions, info = self._scored(np.asarray(y_pred), np.asarray(y_test))
+        return {self.metric: score(metric_for(self.metric, info), truth, predictions)}
+
+    def show_models(self) -> str:
+        """The members of the ensemble as a table in Markdown."""
+        return self.estimator.show_models()
+
+    def sprint_statistics(self) -> str:
+        """How the search went, in a few lines."""
+        return self.estimator.sprint_statistics()
+
+    def get_incumbent_results(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The best configuration of a network, and its scores."""
+        return self.estimator.get_incumbent_results()
+
+    def _scored(self, y_pred: NDArray[Any], y_test: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], TaskInfo]:
+        """The truth and the predictions as the metrics want them, and a task that they fit."""
+        info = TaskInfo("table", "regression", None, 0, "", 0, 0, len(y_test), 0, 0)
+        return y_test.astype(np.float64), y_pred.reshape(len(y_test), 1), info
+
+
+class TabularClassificationTask(TabularTask):
+    """Auto-PyTorch's classification: ``search(X_train=…, y_train=…)``, then ``predict(X)`` and ``score(y_pred, y_test)``."""
+
+    _estimator = AutoTabularClassifier
+    _metric = "accuracy"
+
+    def predict_proba(self, X_test: Table) -> NDArray[np.float64]:  # (n, C)
+        """Class probabilities in the order of the sorted labels."""
+        return self.estimator.predict_proba(X_test)
+
+    def _scored(self, y_pred: NDArray[Any], y_test: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], TaskInfo]:
+        classes: NDArray[Any] = self.estimator.classes_
+        unknown = np.setdiff1d(y_test, classes)
+        if len(unknown):
+            raise UserError(f"`y_test` has the class {unknown[0]!r}, but the classes are {', '.join(map(str, classes))}")
+        predictions = y_pred if y_pred.ndim == 2 else np.eye(len(classes))[np.searchsorted(classes, y_pred)]
+        info = TaskInfo("table", "classification", None, 0, "", 0, 0, len(y_test), 0, len(classes))
+        return np.searchsorted(classes, y_test), predictions, info
+
+
+class TabularRegressionTask(TabularTask):
+    """Auto-PyTorch's regression, with the calls of `TabularClassificationTask`."""
+
+    _estimator = AutoTabularRegressor
+    _metric = "r2"
+
+
+def _of_types(X: Table, feat_types: Sequence[str] | None) -> Table:
+    """A table whose columns are what the user says they are.
+
+    Raises:
+        UserError: if there is not one known type for each column.
+    """
+    if feat_types is None:
+        return X
+    frame = pd.DataFrame(X)
+    unknown = sorted(set(feat_types) - set(FEATURE_TYPES))
+    if unknown or len(feat_types) != frame.shape[1]:
+        raise UserError(f"`feat_types` is {list(feat_types)}, but must be numerical or categorical for each of {frame.shape[1]} columns")
+    wanted = zip(frame.columns, feat_types, strict=True)
+    return frame.astype({name: "category" if kind == "categorical" else "float64" for name, kind in wanted})
+
+
+def _flow(value: Any) -> str:
+    """Nested mappings and lists as the command line of Hydra reads them.
+
+    >>> _flow({"batch_size": [32, 128], "network": ["shaped_resnet"]})
+    "{batch_size: [32, 128], network: ['shaped_resnet']}"
+    """
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{name}: {_flow(one)}" for name, one in value.items()) + "}"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return "[" + ", ".join(map(_flow, value)) + "]"
+    return (
+        quoted(value)
+        if isinstance(value, str)
+        else "null"
+        if value is None
+        else str(value).lower()
+        if isinstance(value, bool)
+        else str(value)
+    )

@@ -1,0 +1,170 @@
+"""The estimators: scikit-learn's own checks, tables as they come, and the same model as the run directory holds."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_iris
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils.estimator_checks import estimator_checks_generator
+
+from experiments.estimator import AutoTabularClassifier, AutoTabularRegressor
+from lcbench.errors import UserError
+from pipeline.predictor import Predictor
+
+SMALL = {
+    "seconds": None,
+    "trials": 1,
+    "space": "tiny",
+    "traditional": ["linear"],
+    "overrides": ("fidelity.max_epochs=4", "fidelity.min_epochs=2"),
+}
+"""Seconds per fit, and the same model every time."""
+QUICK = (
+    "check_estimators_dtypes",
+    "check_estimators_pickle",
+    "check_fit2d_1sample",
+    "check_n_features_in",
+    "check_supervised_y_no_nan",
+    "check_dict_unchanged",
+    "check_fit_idempotent",
+)
+"""Checks that run every time, beside those that do not fit at all."""
+UNDEFINED = {"check_fit2d_1feature": "three validation rows with one value of the target, on which R2 is undefined: refused in a sentence"}
+"""Of the regressor."""
+FITLESS = ("check_estimator_cloneable", "check_parameters_default_constructible", "check_get_params_invariance", "check_set_params")
+
+
+def _checks():
+    for estimator in (AutoTabularClassifier(**SMALL), AutoTabularRegressor(**SMALL)):
+        known = UNDEFINED if isinstance(estimator, AutoTabularRegressor) else {}
+        for number, (one, check) in enumerate(estimator_checks_generator(estimator)):
+            name = getattr(check, "func", check).__name__
+            marks = [] if name in QUICK + FITLESS else [pytest.mark.slow]
+            marks += [pytest.mark.xfail(reason=known[name], strict=True)] if name in known else []
+            yield pytest.param(one, check, id=f"{type(one).__name__}-{number}-{name}", marks=marks)
+
+
+@pytest.mark.parametrize(("estimator", "check"), list(_checks()))
+@pytest.mark.filterwarnings("default")
+def test_scikit_learn_has_no_objection(estimator, check):
+    check(estimator)
+
+
+def _mixed(n=120):
+    """Numbers, text, categories, dates and booleans, with gaps, and two targets."""
+    rng = np.random.default_rng(0)
+    size, colour = rng.normal(size=n), rng.choice(["red", "green", "blue"], n).astype(object)
+    frame = pd.DataFrame(
+        {
+            "size": np.where(np.arange(n) % 9, size, np.nan),
+            "colour": np.where(np.arange(n) % 11, colour, None),
+            "grade": pd.Categorical(rng.choice([1, "two", 3.5], n)),
+            "when": pd.date_range("2020-01-01", periods=n),
+            "target": rng.random(n) > 0.5,
+        }
+    )
+    return frame, np.where(size + (colour == "red") > 0.2, "yes", "no"), 3 * size + 1
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory):
+    frame, labels, _ = _mixed()
+    model = AutoTabularClassifier(**SMALL, directory=tmp_path_factory.mktemp("kept"))
+    return model.fit(frame[:90], labels[:90], frame[90:], labels[90:]), frame, labels
+
+
+def test_the_estimator_answers_what_the_predictor_of_its_run_answers(fitted):
+    model, frame, labels = fitted
+    saved = Predictor.load(model.directory_)
+    np.testing.assert_array_equal(model.predict_proba(frame), saved.predict_proba(frame))
+    assert model.predict(frame).tolist() == [model.classes_[int(code)] for code in saved.predict(frame)]
+    assert model.score(frame[:90], labels[:90]) > 0.7
+    assert list(model.classes_) == ["no", "yes"]
+
+
+def test_columns_are_found_by_their_names(fitted):
+    model, frame, _ = fitted
+    shuffled = frame[frame.columns[::-1]].assign(extra=1.0)
+    np.testing.assert_array_equal(model.predict_proba(shuffled), model.predict_proba(frame))
+    with pytest.raises(UserError, match="the table has no column 'colour'"):
+        model.predict(frame.drop(columns="colour"))
+
+
+def test_test_rows_are_for_the_record(fitted):
+    model, frame, labels = fitted
+    assert model.summary_["split"] == {"rule": model.summary_["split"]["rule"], "n_train": 60, "n_val": 30, "n_test": 30}
+    accuracy = np.mean(model.predict(frame[90:]) == labels[90:])
+    assert model.summary_["ensemble"]["scores"]["test_accuracy"] == pytest.approx(accuracy)
+
+
+def test_what_was_found_can_be_looked_at(fitted):
+    model, _, _ = fitted
+    board = model.leaderboard()
+    assert set(board["name"]) == {"00000-002", "00000-004", "linear"} & set(board["name"]) and len(board) >= 2
+    assert board["validation_score"].is_monotonic_decreasing and board["weight"].sum() == pytest.approx(1)
+    lines = model.show_models().splitlines()
+    assert len(lines) == 2 + (board["weight"] > 0).sum()
+    assert "Number of successful trainings: 1" in model.sprint_statistics()
+    configuration, about = model.get_incumbent_results()
+    assert "batch_size" in configuration and 0 <= about["validation_score"] <= 1
+
+
+def test_a_copy_and_a_pickle_answer_the_same_without_the_run(fitted):
+    model, frame, _ = fitted
+    loaded = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(loaded.predict_proba(frame), model.predict_proba(frame))
+    assert not hasattr(clone(model), "predictor_")
+
+
+def test_a_refit_trains_on_all_rows_and_keeps_the_weights():
+    frame, labels, _ = _mixed()
+    model = AutoTabularClassifier(**SMALL).fit(frame, labels)
+    before = model.predictor_
+    run = model.directory_
+    assert model.refit().predictor_.weights == before.weights
+    assert not np.array_equal(model.predictor_.answer(before.columns.read(frame)), before.answer(before.columns.read(frame)))
+    del model
+    assert not run.exists()
+
+
+def test_rows_without_a_target_are_left_out_with_a_warning():
+    frame, _, amounts = _mixed()
+    amounts[:10] = np.nan
+    with pytest.warns(UserWarning, match="10 of 120 rows have no target and are left out"):
+        model = AutoTabularRegressor(**SMALL, cross_validation=3).fit(frame, amounts)
+    assert model.summary_["split"]["n_val"] == 110
+    assert model.score(frame[10:], amounts[10:]) > 0.5
+
+
+def test_it_works_inside_of_a_pipeline_and_of_cross_validation():
+    X, y = load_iris(return_X_y=True)
+    model = make_pipeline(FunctionTransformer(lambda X: 2 * X), AutoTabularClassifier(**SMALL))
+    assert cross_val_score(model, X, y, cv=2, error_score="raise").mean() > 0.8
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"metric": "accuracyy"}, "`metric` is 'accuracyy'.*did you mean"),
+        ({"optimizer": "bohp"}, "`optimizer` is 'bohp', but must be one of"),
+        ({"cross_validation": 1000}, r"`cross_validation` is 1000, but must be 2\.\.120 folds"),
+        ({"traditional": ["lightgbmm"]}, "`traditional` names 'lightgbmm'"),
+    ],
+)
+def test_what_is_refused_is_said_in_the_words_of_the_run(options, sentence):
+    frame, labels, _ = _mixed()
+    with pytest.raises(ValueError, match=sentence):
+        AutoTabularClassifier(**{**SMALL, **options}).fit(frame, labels)
+
+
+def test_two_columns_of_one_name_and_unknown_classes_are_refused():
+    frame, labels, _ = _mixed()
+    with pytest.raises(UserError, match="more than one column named 'size'"):
+        AutoTabularClassifier(**SMALL).fit(pd.concat([frame, frame[["size"]]], axis=1), labels)
+    with pytest.raises(UserError, match="`y_test` has the class 'maybe'"):
+        AutoTabularClassifier(**SMALL).fit(frame, labels, frame[:2], ["yes", "maybe"])

@@ -1,0 +1,59 @@
+"""Auto-PyTorch's calls: the classification example of its README line by line, and what is refused."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn.datasets
+import sklearn.model_selection
+
+from experiments.tabular_task import TabularClassificationTask, TabularRegressionTask
+from lcbench.errors import UserError
+
+
+def test_the_example_of_auto_pytorch_works_line_by_line():
+    X, y = sklearn.datasets.load_digits(return_X_y=True)
+    X_train, X_test, y_train, y_test = sklearn.model_selection.train_test_split(X, y, random_state=1)
+    api = TabularClassificationTask()
+    api.search(
+        X_train=X_train,
+        y_train=y_train,
+        X_test=X_test,
+        y_test=y_test,
+        optimize_metric="accuracy",
+        total_walltime_limit=20,
+        func_eval_time_limit_secs=10,
+    )
+    y_pred = api.predict(X_test)
+    score = api.score(y_pred, y_test)
+    assert score == {"accuracy": pytest.approx(np.mean(y_pred == y_test))}
+    assert score["accuracy"] > 0.9
+    assert api.score(api.predict_proba(X_test), y_test) == score
+    assert "Weight" in api.show_models() and "Optimisation metric: accuracy" in api.sprint_statistics()
+
+
+def test_a_regression_with_types_updates_and_cross_validation():
+    X, y = sklearn.datasets.load_diabetes(return_X_y=True, as_frame=True)
+    api = TabularRegressionTask(
+        resampling_strategy="cross_validation",
+        resampling_strategy_args={"num_splits": 3},
+        search_space_updates={"batch_size": [64, 128], "network": ["shaped_mlp"]},
+    )
+    types = ["categorical" if name == "sex" else "numerical" for name in X.columns]
+    api.search("mean_absolute_error", X, y, feat_types=types, total_walltime_limit=15)
+    assert api.estimator.summary_["metric"]["name"] == "mae"
+    assert api.estimator.predictor_.columns.nominal.tolist() == [name == "sex" for name in X.columns]
+    assert api.score(api.predict(X), y) == {"mae": pytest.approx(np.abs(api.predict(X) - y).mean(), rel=1e-6)}
+    configuration, _ = api.get_incumbent_results()
+    assert not configuration or (configuration["network"] == "shaped_mlp" and 64 <= configuration["batch_size"] <= 128)
+
+
+def test_what_has_no_meaning_here_is_refused():
+    X = pd.DataFrame({"a": range(9)})
+    with pytest.raises(UserError, match="`resampling_strategy` is 'bootstrap', but must be one of holdout_validation, cross_validation"):
+        TabularClassificationTask(resampling_strategy="bootstrap")
+    with pytest.raises(UserError, match=r"`resampling_strategy_args` has \{.val_share.: 0\.2\}"):
+        TabularClassificationTask(resampling_strategy_args={"val_share": 0.2})
+    with pytest.raises(UserError, match=r"`feat_types` is .* for each of 1 columns"):
+        TabularClassificationTask().search(X_train=X, y_train=range(9), feat_types=["ordinal"])
+    with pytest.raises(UserError, match="`X_train` or `y_train` is None"):
+        TabularClassificationTask().search(X_train=X)

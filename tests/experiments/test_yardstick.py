@@ -1,0 +1,88 @@
+"""The table of whole runs beside the defaults of other libraries."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+from experiments import yardstick
+from experiments.yardstick import MODELS, REFERENCES, constant, linear, main, markdown, models, table
+from pipeline.tasks import bundled_task, file_task
+
+
+def _scores(**columns):
+    """Rows of one task with the same metric; what is not given is 0.5."""
+    n = len(next(iter(columns.values())))
+    plain = dict.fromkeys((*REFERENCES, *MODELS), [0.5] * n)
+    return pd.DataFrame({"task": "t", "metric": "accuracy", "direction": "maximize", **plain, **columns})
+
+
+def test_the_references_are_those_of_the_libraries():
+    task = bundled_task("iris")
+    X, y = task.X.to_numpy(), task.y
+    scaler = StandardScaler().fit(X[task.rest])
+    plain = LogisticRegression(max_iter=1000).fit(scaler.transform(X[task.rest]), y[task.rest])
+    np.testing.assert_allclose(linear(task, 0), plain.predict_proba(scaler.transform(X[task.test])))
+    assert constant(task, 0).argmax(1).tolist() == [np.bincount(y[task.rest]).argmax()] * len(task.test)
+
+
+def test_every_reference_takes_text_gaps_and_both_kinds(tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.normal(size=90), "b": rng.choice(["x", "y", None], 90), "c": rng.choice([*"pqr"], 90)})
+    frame.loc[::7, "a"] = np.nan
+    frame.assign(target=np.where(frame["b"] == "x", "yes", "no"), amount=np.arange(90.0)).to_parquet(tmp_path / "t.parquet")
+    for target, width in (("target", 2), ("amount", 1)):
+        task = file_task(tmp_path / "t.parquet", target)
+        answers = {name: answer(task, 0) for name, answer in REFERENCES.items()}
+        assert {answer.shape for answer in answers.values()} == {(len(task.test), width)}
+        assert all(np.isfinite(answer).all() for answer in answers.values())
+
+
+@pytest.mark.parametrize(
+    ("ensemble", "rival", "place"),
+    [
+        ([0.9, 0.8], [0.8, 0.7], "first"),
+        ([0.80, 0.90], [0.86, 0.86], "within 1 s.e."),
+        ([0.80, 0.81], [0.86, 0.86], "behind CatBoost by 0.055"),
+    ],
+)
+def test_a_place_is_first_near_or_behind(ensemble, rival, place):
+    found = table(_scores(ensemble=ensemble, CatBoost=rival), "ensemble")
+    assert found["place"].tolist() == [place]
+    assert found["ensemble"].iloc[0] == pytest.approx(np.mean(ensemble))
+    assert markdown(found).splitlines()[2].endswith(f"| {place} |")
+
+
+def test_smaller_is_better_where_errors_are_measured():
+    scores = _scores(ensemble=[1.0], CatBoost=[0.4]).assign(direction="minimize")
+    assert table(scores, "ensemble")["place"].iloc[0] == "behind CatBoost by 0.6"
+
+
+def test_the_models_of_a_run_are_chosen_by_their_validation_scores():
+    listed = [("00000-012", 0.7, 0.6), ("00001-050", 0.8, 0.5), ("linear", 0.9, 0.4)]
+    board = [{"name": name, "validation_score": val, "test_score": test} for name, val, test in listed]
+    ensemble = {"models": board, "scores": {"test_accuracy": 0.65}}
+    found = models({"metric": {"name": "accuracy", "direction": "maximize"}, "ensemble": ensemble})
+    assert {name: found[name] for name in MODELS[:3]} == {"network": 0.5, "single": 0.4, "ensemble": 0.65}
+    assert np.isnan(found["refitted"])
+
+
+def test_one_command_makes_the_table_and_a_second_look_fits_nothing(door, capsys, monkeypatch, tmp_path):
+    assert door("-m", "task=iris", "seed=0,1", "budget.trials=2", "fidelity.max_epochs=4", "fidelity.min_epochs=2").returncode == 0
+    assert main([str(door.runs), "--csv", str(tmp_path / "scores.csv")]) == 0
+    first = capsys.readouterr().out
+    scores = pd.read_csv(tmp_path / "scores.csv")
+    assert scores["seed"].tolist() == [0, 1]
+    assert scores["ensemble"].tolist() == [summary["ensemble"]["scores"]["test_accuracy"] for summary in door.summaries()]
+    assert (scores[["linear", "LightGBM", "CatBoost"]] > 0.85).all(axis=None)
+    monkeypatch.setattr(yardstick, "references", None)  # nothing could be fitted with it
+    assert main([str(door.runs)]) == 0
+    assert capsys.readouterr().out.splitlines()[-3:] == first.splitlines()[-3:]
+    assert main([str(door.runs), "--references", "linear"]) == 0
+    assert "CatBoost" not in capsys.readouterr().out
+
+
+def test_a_folder_without_runs_is_refused(tmp_path, capsys):
+    assert main([str(tmp_path)]) == 2
+    assert "holds no finished run that kept its models" in capsys.readouterr().err

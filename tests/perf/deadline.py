@@ -1,0 +1,55 @@
+"""Measure whether runs end in time: wall time of whole commands, from start to exit, in fresh processes.
+
+python tests/perf/deadline.py [--tasks adult,vehicle,…] [--budgets 30x18,60x6,120x4,300,600]: tasks in turn, one run per budget; OpenML
+tasks need the cache. Goal: no run takes more than its budget and a tenth, and each ends with a model that predicts.
+"""
+
+import argparse
+import itertools
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.predictor import Predictor
+
+ROOT = Path(__file__).resolve().parents[2]
+TASKS = "adult,vehicle,car,diamonds,cnae-9,connect-4,credit-g,house_16H,Amazon_employee_access,phoneme"
+
+
+def main() -> None:
+    """Make the runs and print a line for each, and the worst."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tasks", default=TASKS)
+    parser.add_argument("--budgets", default="30x18,60x6,120x4,300,600", help="seconds, and how often")
+    parser.add_argument("words", nargs="*", help="further words of run.py, e.g. refit=train")
+    options = parser.parse_args()
+    parts = [f"{part}x1".split("x")[:2] for part in options.budgets.split(",")]
+    budgets = [float(seconds) for seconds, times in parts for _ in range(int(times))]
+    worst = 0.0
+    for seed, (task, seconds) in enumerate(zip(itertools.cycle(options.tasks.split(",")), budgets, strict=False)):
+        wall, models = measure(task, seconds, seed, options.words)
+        worst = max(worst, wall / seconds)
+        print(f"{task} with {seconds:g} s: {wall:.1f} s ({wall / seconds - 1:+.1%}), ensemble of {models}", flush=True)
+    print(f"{len(budgets)} runs; the longest took {worst - 1:+.1%} of its budget")
+
+
+def measure(task: str, seconds: float, seed: int, words: list[str]) -> tuple[float, int]:
+    """Wall seconds of one run, and the members of the model that it kept, which has predicted."""
+    with tempfile.TemporaryDirectory() as runs:
+        about = (f"task={task}", f"budget.seconds={seconds}", f"seed={seed}", f"runs={runs}")
+        start = time.monotonic()
+        subprocess.run([sys.executable, str(ROOT / "run.py"), *about, *words], check=True, stdout=subprocess.DEVNULL)
+        wall = time.monotonic() - start
+        predictor = Predictor.load(next(Path(runs).rglob("predictor.json")).parent)
+        answer = predictor.answer(np.zeros((1, len(predictor.columns.names))))
+    if not np.isfinite(answer).all():
+        raise SystemExit(f"the model of {task} answers {answer}")
+    return wall, len(predictor.members)
+
+
+if __name__ == "__main__":
+    main()
