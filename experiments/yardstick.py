@@ -33,8 +33,8 @@ MODELS = ("network", "single", "ensemble", "refitted")
 
 
 def frames(task: Task) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The rows to learn from and the test rows, with categories as codes and missing cells as a category of their own."""
-    X = task.X.copy()
+    """The rows to learn from and the test rows, with categories as codes, a missing one as -1, and plain names (LightGBM wants them)."""
+    X = task.X.set_axis([f"x{i}" for i in range(task.X.shape[1])], axis=1)
     for name in X.columns[[isinstance(dtype, pd.CategoricalDtype) for dtype in X.dtypes]]:
         X[name] = pd.Categorical(X[name].cat.codes)
     return X.iloc[task.rest], X.iloc[task.test]
