@@ -73,16 +73,18 @@ class Refit:
         """
         start = time.monotonic()
         about = members_of(self.directory / FOLDER)
-        self.raw.save(self._tables / "split")
-        self.raw.whole(*ROWS[self.wish]).save(self._tables / "whole")
         console.print(f"refit of {len(about['members'])} members on {self._words()}", highlight=False)
-        with replacing_folder(self.directory / REFITTED) as folder:
-            kept = self._train(list(about["members"]), folder, console)
-            for name in kept:
-                self._keep(name, folder)
-            describe(folder, about)
-        scores = self._scores(metric)
-        shutil.rmtree(self._tables)
+        try:
+            self.raw.save(self._tables / "split")
+            self.raw.whole(*ROWS[self.wish]).save(self._tables / "whole")
+            with replacing_folder(self.directory / REFITTED) as folder:
+                kept = self._train(list(about["members"]), folder, console)
+                for name in kept:
+                    self._keep(name, folder)
+                describe(folder, about)
+            scores = self._scores(metric)
+        finally:
+            shutil.rmtree(self._tables, ignore_errors=True)
         return {"rows": self.wish, "seconds": time.monotonic() - start, "kept": kept, "scores": scores}
 
     def _words(self) -> str:

@@ -1,11 +1,14 @@
-"""Measure whether runs end in time: wall time of whole commands, from start to exit, in fresh processes.
+"""Measure whether runs end in time and within memory: whole commands, from start to exit, in fresh processes (Linux).
 
 python tests/perf/deadline.py [--tasks adult,vehicle,…] [--budgets 30x18,60x6,120x4,300,600]: tasks in turn, one run per budget; OpenML
-tasks need the cache. Goal: no run takes more than its budget and a tenth, and each ends with a model that predicts.
+tasks need the cache. Goals: no run takes more than its budget and a tenth, each ends with a model that predicts, and no process is larger
+than `trial.memory_mb` (4 GiB) beyond an idle one.
 """
 
 import argparse
+import contextlib
 import itertools
+import resource
 import subprocess
 import sys
 import tempfile
@@ -31,24 +34,43 @@ def main() -> None:
     budgets = [float(seconds) for seconds, times in parts for _ in range(int(times))]
     worst = 0.0
     for seed, (task, seconds) in enumerate(zip(itertools.cycle(options.tasks.split(",")), budgets, strict=False)):
-        wall, models = measure(task, seconds, seed, options.words)
+        wall, models, largest = measure(task, seconds, seed, options.words)
         worst = max(worst, wall / seconds)
-        print(f"{task} with {seconds:g} s: {wall:.1f} s ({wall / seconds - 1:+.1%}), ensemble of {models}", flush=True)
+        about = f"{wall:.1f} s ({wall / seconds - 1:+.1%}), ensemble of {models}, largest process {largest / 1e6:.0f} MB"
+        print(f"{task} with {seconds:g} s: {about}", flush=True)
     print(f"{len(budgets)} runs; the longest took {worst - 1:+.1%} of its budget")
 
 
-def measure(task: str, seconds: float, seed: int, words: list[str]) -> tuple[float, int]:
-    """Wall seconds of one run, and the members of the model that it kept, which has predicted."""
+def measure(task: str, seconds: float, seed: int, words: list[str]) -> tuple[float, int, int]:
+    """Wall seconds of one run, the members of the model that it kept, which has predicted, and bytes of its largest process."""
     with tempfile.TemporaryDirectory() as runs:
         about = (f"task={task}", f"budget.seconds={seconds}", f"seed={seed}", f"runs={runs}")
-        start = time.monotonic()
-        subprocess.run([sys.executable, str(ROOT / "run.py"), *about, *words], check=True, stdout=subprocess.DEVNULL)
+        start, largest = time.monotonic(), 0
+        process = subprocess.Popen(
+            [sys.executable, str(ROOT / "run.py"), *about, *words], stdout=subprocess.DEVNULL, start_new_session=True
+        )
+        while process.poll() is None:
+            largest = max(largest, *resident(process.pid))
+            time.sleep(0.05)
         wall = time.monotonic() - start
+        if process.returncode:
+            raise SystemExit(f"the run of {task} ended with exit code {process.returncode}")
         predictor = Predictor.load(next(Path(runs).rglob("predictor.json")).parent)
         answer = predictor.answer(np.zeros((1, len(predictor.columns.names))))
     if not np.isfinite(answer).all():
         raise SystemExit(f"the model of {task} answers {answer}")
-    return wall, len(predictor.members)
+    return wall, len(predictor.members), largest
+
+
+def resident(session: int) -> list[int]:
+    """Bytes in memory of every process of a session."""
+    found = [0]
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            fields = stat.read_text().rpartition(")")[2].split()
+            if int(fields[3]) == session:
+                found.append(int(fields[21]) * resource.getpagesize())
+    return found
 
 
 if __name__ == "__main__":
