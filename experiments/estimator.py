@@ -9,6 +9,7 @@ Notation: n rows, d columns, C classes.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import tempfile
@@ -29,6 +30,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, v
 
 from experiments import command
 from experiments.leaderboard import leaderboard, models_table, statistics
+from experiments.records import run_path
 from lcbench.errors import UserError
 from lcbench.task import Kind
 from pipeline.predictor import Predictor
@@ -59,7 +61,8 @@ class AutoTabular(BaseEstimator):
         n_jobs: trials at the same time; None or -1: one per core.
         memory_mb: limit of one trial.
         random_state: seed.
-        directory: where the run is kept, to look into it or to continue it; None: a temporary one, which goes with the estimator.
+        directory: where the run is kept, in a folder per table, to look into it or to continue it; None: a temporary one, which goes with
+            the estimator.
         overrides: further words of the command line of ``run.py``, e.g. ``("fidelity=paper",)``.
         verbose: print what the run prints.
 
@@ -120,16 +123,20 @@ class AutoTabular(BaseEstimator):
         Raises:
             UserError: if something of the input is not what it should be (it is a ValueError).
         """
+        seed = self.random_state
+        self._seed = int(seed) if isinstance(seed, int | np.integer) else int(check_random_state(seed).randint(2**31))
         parts = [self._checked(X, y, learn=True)]
         if X_test is not None:
             parts.append(self._checked(X_test, y_test, learn=False))
-        directory = self._new_directory()
-        target = _write(parts, directory)
-        words = ["task=file", f"task.name={TASK}", f"task.kind={self._kind}", f"task.target={command.quoted(target)}"]
-        words.append(f"task.path={command.quoted(directory / FILES[0])}")
-        words.append("task.test_share=0" if X_test is None else f"task.test_path={command.quoted(directory / FILES[1])}")
+        target, tables = _tables(parts)
+        directory = self._new_directory(tables)
+        words = ["task=file", f"task.name={TASK}", f"task.kind={self._kind}", f"task.target={command.quoted(target)}", "task.test_share=0"]
+        for table, file, key in zip(tables, FILES, ("path", "test_path"), strict=False):
+            table.to_parquet(directory / file, index=False)
+            words.append(f"task.{key}={command.quoted(directory / file)}")
         command.run(["run.py", *words, *self._words(directory)], echo=self.verbose)
-        self._take_up(next(directory.glob(f"live/{TASK}/*/*/*/summary.json")).parent)
+        names = {"benchmark": "live", "task": TASK, "space": self.space, "optimizer": self.optimizer}
+        self._take_up(run_path(directory, names, self._seed))
         return self
 
     def refit(self) -> AutoTabular:
@@ -189,13 +196,13 @@ class AutoTabular(BaseEstimator):
         """Rows as a data frame with text as names: its own, x0, x1, … of an array, or those of `fit` by position."""
         by_name = isinstance(X, pd.DataFrame) and (learn or self.by_name_)
         if isinstance(X, pd.DataFrame) and by_name:
-            if learn:
-                validate_data(self, X, skip_check_array=True)
-            check_array(np.broadcast_to(0.0, X.shape))  # as scikit-learn says that there are no rows or columns
             frame = X.set_axis([str(name) for name in X.columns], axis=1).reset_index(drop=True)
             twice = frame.columns[frame.columns.duplicated()]
             if len(twice):
                 raise UserError(f"the table has more than one column named {twice[0]!r}: give every column a name of its own")
+            if learn:
+                validate_data(self, X, skip_check_array=True)
+            check_array(np.broadcast_to(0.0, X.shape))  # as scikit-learn says that there are no rows or columns
         else:
             values = validate_data(self, X, reset=learn, dtype=None, ensure_all_finite="allow-nan")
             names = [f"x{i}" for i in range(values.shape[1])] if learn else self.names_
@@ -218,21 +225,18 @@ class AutoTabular(BaseEstimator):
             "ensemble.size": self.ensemble_size,
             "refit": "train" if self.refit_at_end else None,
             "trial.memory_mb": self.memory_mb,
-            "seed": self._seed(),
+            "seed": self._seed,
             "runs": command.quoted(directory),
         }
         words = [f"{name}={'null' if value is None else value}" for name, value in settings.items()]
         return [*words, *([] if self.n_jobs in (None, -1) else [f"executor.workers={self.n_jobs}"]), *self.overrides]
 
-    def _seed(self) -> int:
-        if isinstance(self.random_state, int | np.integer):
-            return int(self.random_state)
-        return int(check_random_state(self.random_state).randint(2**31))
-
-    def _new_directory(self) -> Path:
-        """The folder of the run; a temporary one is removed with this estimator."""
+    def _new_directory(self, tables: Sequence[pd.DataFrame]) -> Path:
+        """The folder of the run: one for every table, so that another one never harms it; a temporary one goes with this estimator."""
         if self.directory is not None:
-            directory = Path(self.directory).expanduser().resolve()
+            rows = pd.util.hash_pandas_object(pd.concat(tables), index=False).to_numpy()
+            name = hashlib.sha256(rows.tobytes() + str((list(tables[0].columns), len(tables[0]))).encode()).hexdigest()[:12]
+            directory = Path(self.directory).expanduser().resolve() / name
             directory.mkdir(parents=True, exist_ok=True)
             return directory
         directory = Path(tempfile.mkdtemp(prefix="lcbench-"))
@@ -294,8 +298,8 @@ class AutoTabularRegressor(RegressorMixin, AutoTabular):
         return self._answer(X)[:, 0]
 
 
-def _write(parts: Sequence[tuple[pd.DataFrame, NDArray[Any]]], directory: Path) -> str:
-    """Tables with their targets as files that ``run.py`` reads; returns the name of the target's column.
+def _tables(parts: Sequence[tuple[pd.DataFrame, NDArray[Any]]]) -> tuple[str, list[pd.DataFrame]]:
+    """The name of the target's column, and tables with their targets that Parquet can hold.
 
     What every column is, is decided here and on all rows at once, because a file cannot hold every object.
     """
@@ -306,11 +310,8 @@ def _write(parts: Sequence[tuple[pd.DataFrame, NDArray[Any]]], directory: Path) 
     while target in table.columns:
         target += "_"
     table = table.apply(_storable).assign(**{target: np.concatenate([y for _, y in parts])})
-    start = 0
-    for (frame, _), file in zip(parts, FILES, strict=False):
-        table[start : start + len(frame)].to_parquet(directory / file, index=False)
-        start += len(frame)
-    return target
+    ends = np.cumsum([len(frame) for frame, _ in parts])
+    return target, [table[end - len(frame) : end] for (frame, _), end in zip(parts, ends, strict=True)]
 
 
 def _storable(column: pd.Series) -> pd.Series:

@@ -132,6 +132,17 @@ def test_a_refit_trains_on_all_rows_and_keeps_the_weights():
     assert not run.exists()
 
 
+def test_a_directory_keeps_a_run_per_table_and_the_same_table_goes_on(fitted, tmp_path):
+    frame, labels, _ = _mixed()
+    first = AutoTabularClassifier(**SMALL, directory=tmp_path).fit(frame, labels)
+    before = (first.directory_ / "events.journal").read_bytes()
+    other = AutoTabularClassifier(**SMALL, directory=tmp_path).fit(frame[:100], labels[:100])
+    again = AutoTabularClassifier(**SMALL, directory=tmp_path).fit(frame, labels)
+    assert other.directory_ != first.directory_ == again.directory_
+    assert (first.directory_ / "events.journal").read_bytes() == before
+    np.testing.assert_array_equal(again.predict_proba(frame), first.predict_proba(frame))
+
+
 def test_rows_without_a_target_are_left_out_with_a_warning():
     frame, _, amounts = _mixed()
     amounts[:10] = np.nan
