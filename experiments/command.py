@@ -14,6 +14,8 @@ from lcbench.errors import UserError
 ROOT = Path(__file__).resolve().parents[1]
 LINES = 30
 """Of the output of a command that failed, so many lines are shown, the last ones."""
+PATIENCE = 20.0
+"""Seconds that an interrupted command has to end by itself: it stops its children and closes its record."""
 
 
 def run(arguments: Sequence[str], *, echo: bool) -> None:
@@ -31,21 +33,42 @@ def run(arguments: Sequence[str], *, echo: bool) -> None:
     environment = {**os.environ, "PYTHONPATH": search_path, "PYTHONUNBUFFERED": "1"}
     command = [sys.executable, *arguments]
     lines: list[str] = []
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT, env=environment, encoding="utf-8", errors="replace"
-    ) as process:
-        try:
-            for line in process.stdout or ():
-                lines.append(line.rstrip("\n"))
-                if echo:
-                    print(line, end="", flush=True)
-        except BaseException:  # Ctrl-C in a notebook comes here only
-            process.terminate()
-            raise
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        cwd=ROOT,
+        env=environment,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,  # Ctrl-C comes here only, and is handed on once
+    )
+    try:
+        for line in process.stdout or ():
+            lines.append(line.rstrip("\n"))
+            if echo:
+                print(line, end="", flush=True)
+        process.wait()
+    except BaseException:
+        process.terminate()
+        _end(process)
+        raise
+    finally:
+        if process.stdout:
+            process.stdout.close()
     if process.returncode == EXIT_BAD_INPUT:
         raise UserError(lines[-1].removeprefix("error: ") if lines else "the input was refused")
     if process.returncode:
         raise RuntimeError(f"`{' '.join(command)}` ended with exit code {process.returncode}:\n" + "\n".join(lines[-LINES:]))
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    try:
+        process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def quoted(value: object) -> str:

@@ -33,10 +33,24 @@ from experiments.leaderboard import leaderboard, models_table, statistics
 from experiments.records import run_path
 from lcbench.errors import UserError
 from lcbench.task import Kind
+from pipeline.constant import Constant
 from pipeline.predictor import Predictor
 from pipeline.splits import SMALLEST
 from pipeline.table import typed
 
+STARTING_SHARE, STARTING_SECONDS = 0.1, 3.0
+"""Of the seconds this share, and at most so many, are not the run's: the process starts, torch and the model are loaded."""
+NAMES = {
+    "`budget.seconds`": "`seconds`",
+    "`budget.trials`": "`trials`",
+    "extend=true goes": "overrides=('extend=true',) goes",
+    "another `runs`": "another `directory`",
+    "another `seed` or `runs`": "another `random_state` or `directory`",
+    "`executor.workers`": "`n_jobs`",
+    "`size` of the ensemble": "`ensemble_size`",
+    "`memory_mb` of a trial": "`memory_mb`",
+}
+"""What the parameters are called in the sentences of ``run.py``, and here."""
 TASK = "table"
 """Name of the task in the run directory."""
 FILES = ("train.parquet", "test.parquet")
@@ -49,7 +63,8 @@ class AutoTabular(BaseEstimator):
     """What the two estimators share.
 
     Args:
-        seconds: time of `fit`; None together with `trials`.
+        seconds: time of `fit`, of which a tenth, 3 s at most, is for starting and loading; a quarter of a minute is the least that trains
+            something. None together with `trials`.
         trials: configurations to train; without `seconds` it makes `fit` repeat exactly.
         metric: what is optimised and ensembled, a name that ``metric=`` knows; None: accuracy or R2.
         optimizer: which method searches.
@@ -63,10 +78,11 @@ class AutoTabular(BaseEstimator):
         random_state: seed.
         directory: where the run is kept, in a folder per table, to look into it or to continue it; None: a temporary one, which goes with
             the estimator.
-        overrides: further words of the command line of ``run.py``, e.g. ``("fidelity=paper",)``.
+        overrides: further words of the command line of ``run.py``, e.g. ``("fidelity=paper",)``, ``("extend=true",)`` to go on for longer.
         verbose: print what the run prints.
 
-    After `fit` there are ``predictor_`` (the ensemble), ``summary_`` (content of summary.json) and ``directory_`` (the run directory).
+    ``score`` is accuracy or R2, whatever `metric` is, as everywhere in scikit-learn. After `fit` there are ``predictor_`` (the ensemble),
+    ``summary_`` (content of summary.json) and ``directory_`` (the run directory).
     """
 
     _kind: ClassVar[Kind]
@@ -123,6 +139,7 @@ class AutoTabular(BaseEstimator):
         Raises:
             UserError: if something of the input is not what it should be (it is a ValueError).
         """
+        self._check_parameters()
         seed = self.random_state
         self._seed = int(seed) if isinstance(seed, int | np.integer) else int(check_random_state(seed).randint(2**31))
         parts = [self._checked(X, y, learn=True)]
@@ -131,12 +148,21 @@ class AutoTabular(BaseEstimator):
         target, tables = _tables(parts)
         directory = self._new_directory(tables)
         words = ["task=file", f"task.name={TASK}", f"task.kind={self._kind}", f"task.target={command.quoted(target)}", "task.test_share=0"]
+        nominal = [
+            name for name, dtype in tables[0].dtypes.items() if isinstance(dtype, pd.CategoricalDtype)
+        ]  # of numbers, Parquet forgets it
+        words.append(f"task.categorical=[{', '.join(map(command.quoted, nominal))}]")
         for table, file, key in zip(tables, FILES, ("path", "test_path"), strict=False):
             table.to_parquet(directory / file, index=False)
             words.append(f"task.{key}={command.quoted(directory / file)}")
-        command.run(["run.py", *words, *self._words(directory)], echo=self.verbose)
+        try:
+            command.run(["run.py", *words, *self._words(directory)], echo=self.verbose)
+        except UserError as error:
+            raise UserError(_translated(str(error))) from None
         names = {"benchmark": "live", "task": TASK, "space": self.space, "optimizer": self.optimizer}
         self._take_up(run_path(directory, names, self._seed))
+        if set(self.predictor_.names) == {Constant.name}:
+            warnings.warn(f"no model was trained in time ({self.seconds} s): every row gets the same answer", UserWarning, stacklevel=2)
         return self
 
     def refit(self) -> AutoTabular:
@@ -172,6 +198,15 @@ class AutoTabular(BaseEstimator):
         check_is_fitted(self)
         found = self.summary_["incumbent"] or {}
         return dict(found.get("config", {})), {name: value for name, value in found.items() if name != "config"}
+
+    def _check_parameters(self) -> None:
+        """Refuse what would not come back from the run as a sentence."""
+        if self.seconds is None and self.trials is None:
+            raise UserError("`seconds` and `trials` are both None, but one of them has to end the search: give seconds=60")
+        if not isinstance(self.refit_at_end, bool):
+            raise UserError(f"`refit_at_end` is {self.refit_at_end!r}, but must be True or False")
+        if isinstance(self.overrides, str):
+            raise UserError(f"`overrides` is {self.overrides!r}, but must be a tuple of words: overrides=({self.overrides!r},)")
 
     def _checked(self, X: Table, y: ArrayLike | None, *, learn: bool) -> tuple[pd.DataFrame, NDArray[Any]]:
         """A table with its target, without the rows that have none."""
@@ -214,8 +249,9 @@ class AutoTabular(BaseEstimator):
     def _words(self, directory: Path) -> list[str]:
         """The parameters as words of the command line."""
         traditional = self.traditional if isinstance(self.traditional, str) else f"[{','.join(self.traditional)}]"
+        starting = 0.0 if self.seconds is None else min(STARTING_SECONDS, STARTING_SHARE * self.seconds)
         settings = {
-            "budget.seconds": self.seconds,
+            "budget.seconds": None if self.seconds is None else self.seconds - starting,
             "budget.trials": self.trials,
             "metric": self.metric,
             "optimizer": self.optimizer,
@@ -296,6 +332,13 @@ class AutoTabularRegressor(RegressorMixin, AutoTabular):
     def predict(self, X: Table) -> NDArray[np.float64]:  # (n,)
         """Numbers in the target's unit."""
         return self._answer(X)[:, 0]
+
+
+def _translated(sentence: str) -> str:
+    """A sentence of ``run.py`` with the names of the parameters, the longer phrases first."""
+    for theirs in sorted(NAMES, key=len, reverse=True):
+        sentence = sentence.replace(theirs, NAMES[theirs])
+    return sentence
 
 
 def _tables(parts: Sequence[tuple[pd.DataFrame, NDArray[Any]]]) -> tuple[str, list[pd.DataFrame]]:

@@ -24,7 +24,7 @@ def leaderboard(summary: Mapping[str, Any]) -> pd.DataFrame:
     ascending = summary["metric"]["direction"] == "minimize"
     table = pd.DataFrame(summary["ensemble"]["models"])
     table["test_score"] = table["test_score"].astype(float)
-    return table.sort_values("validation_score", ascending=ascending, kind="stable", ignore_index=True)
+    return table.sort_values(["validation_score", "weight"], ascending=[ascending, False], kind="stable", ignore_index=True)
 
 
 def models_table(predictor: Predictor) -> str:

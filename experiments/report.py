@@ -30,8 +30,8 @@ REFERENCES = {
 """Traditional models of every run, by the names that people know: what a score has to be compared with."""
 BEST_MODELS = 12
 """Models in the leaderboard, beside the members of the ensemble."""
-BEST = 5
-"""Configurations in the final table."""
+BEST, FEW, WIDE = 5, 3, 120
+"""Configurations in the final table; few where a line has fewer characters than a wide one."""
 
 
 def summarise(
@@ -187,7 +187,7 @@ def _about_text(summary: dict[str, Any]) -> str:
 
 
 def _print_tables(summary: dict[str, Any], results: Sequence[Result], metric: Metric, console: Console) -> None:
-    console.print(_best_table(results, metric))
+    console.print(_best_table(results, metric, BEST if console.width >= WIDE else FEW))
     console.print(_score_table(summary))
 
 
@@ -207,15 +207,15 @@ def _print_what_is_missing(summary: dict[str, Any], results: Sequence[Result], c
         break
 
 
-def _best_table(results: Sequence[Result], metric: Metric) -> Table:
+def _best_table(results: Sequence[Result], metric: Metric, n: int) -> Table:
     """One column per configuration, because seven hyperparameters side by side fit no terminal."""
     table = Table(title="best configurations (highest epoch first)", title_justify="left")
     ranked = sorted((r for r in results if r.ok), key=lambda result: (-result.query.epoch, result.loss))
     by_trial: dict[int, Result] = {}
     for result in ranked:
         by_trial.setdefault(result.query.trial, result)
-    best = list(by_trial.values())[:BEST]
-    table.add_column("trial")
+    best = list(by_trial.values())[:n]
+    table.add_column("trial", no_wrap=True)
     for result in best:
         table.add_column(str(result.query.trial), justify="right")
     for name in (metric.on("val"), metric.on("test")):
@@ -255,7 +255,7 @@ def _leaderboard(summary: dict[str, Any]) -> Table:
     """The ensemble, its members and the best other models: scores, what they cost, and their weight."""
     metric, ensemble = summary["metric"], summary["ensemble"]
     sign = -1 if metric["direction"] == "maximize" else 1
-    ranked = sorted(ensemble["models"], key=lambda model: (sign * model["validation_score"], model["name"]))
+    ranked = sorted(ensemble["models"], key=lambda model: (sign * model["validation_score"], -model["weight"], model["name"]))
     shown = [model for i, model in enumerate(ranked) if i < BEST_MODELS or model["weight"]]
     table = Table(title=f"models, by {metric['name']} on the validation rows", title_justify="left")
     table.add_column("model", no_wrap=True)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -29,6 +30,8 @@ METRICS = {
 """Auto-PyTorch's names of metrics that have another one here."""
 RESAMPLING = {"holdout_validation": None, "cross_validation": 5}
 """Resampling strategies with their folds."""
+OF_PROBABILITIES = ("roc_auc", "roc_auc_ovo", "cross_entropy", "log_loss", "average_precision")
+"""Metrics that labels alone say little about."""
 FEATURE_TYPES = ("numerical", "categorical")
 
 
@@ -72,6 +75,8 @@ class TabularTask:
             raise UserError(f"`resampling_strategy_args` has {options}, but only num_splits of cross_validation can be chosen")
         self.seed, self.n_jobs, self.directory = seed, n_jobs, temporary_directory
         self.ensemble_size, self.ensemble_nbest = ensemble_size, ensemble_nbest
+        self.metric = self._metric
+        self._fitted: AutoTabular | None = None
         self.search_space_updates = dict(search_space_updates or {})
 
     def search(  # noqa: PLR0913 (as Auto-PyTorch has it)
@@ -109,6 +114,8 @@ class TabularTask:
         """
         if X_train is None or y_train is None:
             raise UserError("`X_train` or `y_train` is None, but must be the table to learn from and its target")
+        if not total_walltime_limit > 0:
+            raise UserError(f"`total_walltime_limit` is {total_walltime_limit}, but must be seconds above 0")
         portfolio = {None: [], "greedy": ["portfolio=greedy2021"]}.get(portfolio_selection)
         if portfolio is None:
             portfolio = ["portfolio=file", f"portfolio.path={quoted(Path(str(portfolio_selection)).resolve())}"]
@@ -122,7 +129,7 @@ class TabularTask:
             *([f"space.updates={_flow(self.search_space_updates)}"] if self.search_space_updates else []),
         ]
         self.metric = METRICS.get(optimize_metric, optimize_metric) if optimize_metric else self._metric
-        self.estimator = self._estimator(
+        estimator = self._estimator(
             total_walltime_limit,
             metric=self.metric,
             cross_validation=self.folds,
@@ -134,8 +141,21 @@ class TabularTask:
             directory=self.directory,
             overrides=overrides,
         )
-        self.estimator.fit(_of_types(X_train, feat_types), y_train, None if X_test is None else _of_types(X_test, feat_types), y_test)
+        self._fitted = estimator.fit(
+            _of_types(X_train, feat_types), y_train, None if X_test is None else _of_types(X_test, feat_types), y_test
+        )
         return self
+
+    @property
+    def estimator(self) -> AutoTabular:
+        """What was fitted.
+
+        Raises:
+            UserError: before `search`.
+        """
+        if self._fitted is None:
+            raise UserError("nothing was searched yet: call `search(X_train=…, y_train=…)` first")
+        return self._fitted
 
     def refit(self) -> TabularTask:
         """Train the ensemble again on all rows of `search`."""
@@ -150,7 +170,7 @@ class TabularTask:
         """The optimised metric of predictions: ``{"accuracy": 0.97}``.
 
         Args:
-            y_pred: what `predict` gave, or probabilities (n, C).
+            y_pred: what `predict` gave; or probabilities, (n, C) or of the second of two classes, for a metric that looks at them.
             y_test: the truth.  # (n,)
         """
         truth, predictions, info = self._scored(np.asarray(y_pred), np.asarray(y_test))
@@ -189,9 +209,20 @@ class TabularClassificationTask(TabularTask):
         unknown = np.setdiff1d(y_test, classes)
         if len(unknown):
             raise UserError(f"`y_test` has the class {unknown[0]!r}, but the classes are {', '.join(map(str, classes))}")
-        predictions = y_pred if y_pred.ndim == 2 else np.eye(len(classes))[np.searchsorted(classes, y_pred)]
+        predictions = y_pred if y_pred.ndim == 2 else self._probabilities(y_pred, classes)
         info = TaskInfo("table", "classification", None, 0, "", 0, 0, len(y_test), 0, len(classes))
         return np.searchsorted(classes, y_test), predictions, info
+
+    def _probabilities(self, y_pred: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.float64]:  # (n,) -> (n, C)
+        """What labels, or probabilities of the second of two classes, say of every class."""
+        unknown = np.setdiff1d(y_pred, classes)
+        if len(unknown) and len(classes) == 2 and np.issubdtype(y_pred.dtype, np.floating) and 0 <= y_pred.min() <= y_pred.max() <= 1:
+            return np.stack([1 - y_pred, y_pred], axis=1)
+        if len(unknown):
+            raise UserError(f"`y_pred` has {unknown[0]!r}, but must be labels ({', '.join(map(str, classes))}) or probabilities (n, C)")
+        if self.metric in OF_PROBABILITIES:
+            warnings.warn(f"{self.metric} of labels says little: give `predict_proba(X_test)` to `score`", UserWarning, stacklevel=4)
+        return np.eye(len(classes))[np.searchsorted(classes, y_pred)]
 
 
 class TabularRegressionTask(TabularTask):

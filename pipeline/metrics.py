@@ -50,7 +50,7 @@ def metric_for(name: str | None, info: TaskInfo) -> Metric:
     if name in METRICS:
         raise UserError(f"`metric` is {name!r}, but task {info.name!r} is a {info.kind} task: {choices}")
     if name not in scorer_names():
-        near = difflib.get_close_matches(name, (*_NAMED[info.kind], *ALIASES, *scorer_names()), n=3)
+        near = difflib.get_close_matches(name, dict.fromkeys((*_NAMED[info.kind], *ALIASES, *scorer_names())), n=3)
         hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
         raise UserError(f"`metric` is {name!r}, but task {info.name!r} is a {info.kind} task: {choices}{hint}")
     reason = misfit(name, info)

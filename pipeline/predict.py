@@ -10,7 +10,7 @@ import pandas as pd
 
 from lcbench.errors import UserError, in_words
 from pipeline.predictor import Predictor
-from pipeline.table import read_file
+from pipeline.table import SUFFIXES, read_file
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -23,6 +23,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--to", help="file to write, .csv or .parquet; without it the predictions are printed as CSV")
     options = parser.parse_args(arguments)
     try:
+        if options.to and not options.to.lower().endswith(SUFFIXES):
+            raise UserError(f"`--to` is {options.to!r}, but must end in one of {', '.join(SUFFIXES)}")
         predictor = Predictor.load(options.run)
         table, _ = read_file(Path(options.table))
         _write(_predicted(predictor, table), options.to)

@@ -1,12 +1,16 @@
 """The estimators: scikit-learn's own checks, tables as they come, and the same model as the run directory holds."""
 
 import pickle
+import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
-from sklearn.datasets import load_iris
+from sklearn.datasets import load_digits, load_iris
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -24,15 +28,7 @@ SMALL = {
     "overrides": ("fidelity.max_epochs=4", "fidelity.min_epochs=2"),
 }
 """Seconds per fit, and the same model every time."""
-QUICK = (
-    "check_estimators_dtypes",
-    "check_estimators_pickle",
-    "check_fit2d_1sample",
-    "check_n_features_in",
-    "check_supervised_y_no_nan",
-    "check_dict_unchanged",
-    "check_fit_idempotent",
-)
+QUICK = ("check_fit2d_1sample", "check_n_features_in", "check_supervised_y_no_nan", "check_supervised_y_2d")
 """Checks that run every time, beside those that do not fit at all."""
 UNDEFINED = {"check_fit2d_1feature": "three validation rows with one value of the target, on which R2 is undefined: refused in a sentence"}
 """Of the regressor."""
@@ -152,6 +148,33 @@ def test_rows_without_a_target_are_left_out_with_a_warning():
     assert model.score(frame[10:], amounts[10:]) > 0.5
 
 
+def test_a_model_that_only_counts_is_said():
+    frame, labels, _ = _mixed()
+    few = {**SMALL, "overrides": (*SMALL["overrides"], "trial.seconds=0.001")}
+    with pytest.warns(UserWarning, match="no model was trained in time"):
+        model = AutoTabularClassifier(**few).fit(frame, labels)
+    assert model.predictor_.names == ("constant",) and "constant" in model.show_models()
+
+
+def test_ctrl_c_ends_the_run_before_it_is_raised_and_fit_goes_on_from_there(tmp_path):
+    options = {"seconds": None, "trials": 12, "traditional": "none", "directory": str(tmp_path)}
+    script = (
+        "from sklearn.datasets import load_digits\nfrom experiments.estimator import AutoTabularClassifier\n"
+        f"AutoTabularClassifier(**{options!r}).fit(*load_digits(return_X_y=True))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while not (found := list(tmp_path.rglob("worker-*.journal"))):
+        time.sleep(0.1)
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    assert "KeyboardInterrupt" in process.communicate(timeout=60)[1]
+    recorded = {path: path.stat().st_size for path in found}
+    model = AutoTabularClassifier(**options).fit(*load_digits(return_X_y=True))
+    assert model.summary_["n_trials"] == 12
+    assert len(list(tmp_path.rglob("DONE"))) == 1
+    assert all(path.stat().st_size >= size for path, size in recorded.items())
+
+
 def test_it_works_inside_of_a_pipeline_and_of_cross_validation():
     X, y = load_iris(return_X_y=True)
     model = make_pipeline(FunctionTransformer(lambda X: 2 * X), AutoTabularClassifier(**SMALL))
@@ -165,6 +188,10 @@ def test_it_works_inside_of_a_pipeline_and_of_cross_validation():
         ({"optimizer": "bohp"}, "`optimizer` is 'bohp', but must be one of"),
         ({"cross_validation": 1000}, r"`cross_validation` is 1000, but must be 2\.\.120 folds"),
         ({"traditional": ["lightgbmm"]}, "`traditional` names 'lightgbmm'"),
+        ({"n_jobs": -3}, "`n_jobs` is -3, but must be at least 1"),
+        ({"trials": None}, "`seconds` and `trials` are both None"),
+        ({"refit_at_end": "yes"}, "`refit_at_end` is 'yes', but must be True or False"),
+        ({"overrides": "fidelity=paper"}, r"`overrides` is 'fidelity=paper', but must be a tuple of words"),
     ],
 )
 def test_what_is_refused_is_said_in_the_words_of_the_run(options, sentence):

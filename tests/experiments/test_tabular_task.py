@@ -1,10 +1,13 @@
 """Auto-PyTorch's calls: the classification example of its README line by line, and what is refused."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 import sklearn.datasets
 import sklearn.model_selection
+from sklearn.metrics import roc_auc_score
 
 from experiments.tabular_task import TabularClassificationTask, TabularRegressionTask
 from lcbench.errors import UserError
@@ -57,3 +60,29 @@ def test_what_has_no_meaning_here_is_refused():
         TabularClassificationTask().search(X_train=X, y_train=range(9), feat_types=["ordinal"])
     with pytest.raises(UserError, match="`X_train` or `y_train` is None"):
         TabularClassificationTask().search(X_train=X)
+    with pytest.raises(UserError, match="`total_walltime_limit` is -4"):
+        TabularClassificationTask().search(X_train=X, y_train=range(9), total_walltime_limit=-4)
+    with pytest.raises(UserError, match="nothing was searched yet"):
+        TabularClassificationTask().predict(X)
+
+
+class Searched(TabularClassificationTask):
+    """After a search for a metric among the classes 0 and 1, without one."""
+
+    def __init__(self, metric):
+        super().__init__()
+        self.metric = metric
+        self._fitted = SimpleNamespace(classes_=np.array([0, 1]))
+
+
+def test_areas_under_curves_want_probabilities_in_either_shape():
+    truth, p = np.array([0, 1, 1, 0, 1]), np.array([0.1, 0.55, 0.9, 0.52, 0.6])
+    area = roc_auc_score(truth, p)
+    expected = {"roc_auc": pytest.approx(area)}
+    assert Searched("roc_auc").score(np.stack([1 - p, p], axis=1), truth) == expected
+    assert Searched("roc_auc").score(p, truth) == expected
+    with pytest.warns(UserWarning, match="roc_auc of labels says little"):
+        assert Searched("roc_auc").score((p > 0.5).astype(int), truth)["roc_auc"] < area
+    assert Searched("accuracy").score((p > 0.5).astype(int), truth) == {"accuracy": 0.8}
+    with pytest.raises(UserError, match="`y_pred` has 7"):
+        Searched("accuracy").score(np.full(5, 7), truth)
