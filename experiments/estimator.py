@@ -308,7 +308,7 @@ class AutoTabularClassifier(ClassifierMixin, AutoTabular):
                 raise UserError(f"the target has one class only ({self.classes_[0]}), but a classifier needs at least two")
         unknown = np.setdiff1d(y, self.classes_)
         if len(unknown):
-            raise UserError(f"`y_test` has the class {unknown[0]!r}, which `y` has not: leave its rows out")
+            raise UserError(f"`y_test` has the class {unknown.tolist()[0]!r}, which `y` has not: leave its rows out")
         return np.searchsorted(self.classes_, y)
 
     def predict_proba(self, X: Table) -> NDArray[np.float64]:  # (n, C)

@@ -208,7 +208,7 @@ class TabularClassificationTask(TabularTask):
         classes: NDArray[Any] = self.estimator.classes_
         unknown = np.setdiff1d(y_test, classes)
         if len(unknown):
-            raise UserError(f"`y_test` has the class {unknown[0]!r}, but the classes are {', '.join(map(str, classes))}")
+            raise UserError(f"`y_test` has the class {unknown.tolist()[0]!r}, but the classes are {', '.join(map(str, classes))}")
         predictions = y_pred if y_pred.ndim == 2 else self._probabilities(y_pred, classes)
         info = TaskInfo("table", "classification", None, 0, "", 0, 0, len(y_test), 0, len(classes))
         return np.searchsorted(classes, y_test), predictions, info
@@ -219,7 +219,7 @@ class TabularClassificationTask(TabularTask):
         if len(unknown) and len(classes) == 2 and np.issubdtype(y_pred.dtype, np.floating) and 0 <= y_pred.min() <= y_pred.max() <= 1:
             return np.stack([1 - y_pred, y_pred], axis=1)
         if len(unknown):
-            raise UserError(f"`y_pred` has {unknown[0]!r}, but must be labels ({', '.join(map(str, classes))}) or probabilities (n, C)")
+            raise UserError(f"`y_pred` has {unknown.tolist()[0]!r}, but must be labels ({', '.join(map(str, classes))}) or probabilities (n, C)")
         if self.metric in OF_PROBABILITIES:
             warnings.warn(f"{self.metric} of labels says little: give `predict_proba(X_test)` to `score`", UserWarning, stacklevel=4)
         return np.eye(len(classes))[np.searchsorted(classes, y_pred)]
