@@ -219,7 +219,9 @@ class TabularClassificationTask(TabularTask):
         if len(unknown) and len(classes) == 2 and np.issubdtype(y_pred.dtype, np.floating) and 0 <= y_pred.min() <= y_pred.max() <= 1:
             return np.stack([1 - y_pred, y_pred], axis=1)
         if len(unknown):
-            raise UserError(f"`y_pred` has {unknown.tolist()[0]!r}, but must be labels ({', '.join(map(str, classes))}) or probabilities (n, C)")
+            raise UserError(
+                f"`y_pred` has {unknown.tolist()[0]!r}, but must be labels ({', '.join(map(str, classes))}) or probabilities (n, C)"
+            )
         if self.metric in OF_PROBABILITIES:
             warnings.warn(f"{self.metric} of labels says little: give `predict_proba(X_test)` to `score`", UserWarning, stacklevel=4)
         return np.eye(len(classes))[np.searchsorted(classes, y_pred)]

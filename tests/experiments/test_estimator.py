@@ -28,7 +28,7 @@ SMALL = {
     "overrides": ("fidelity.max_epochs=4", "fidelity.min_epochs=2"),
 }
 """Seconds per fit, and the same model every time."""
-QUICK = ("check_fit2d_1sample", "check_n_features_in", "check_supervised_y_no_nan", "check_supervised_y_2d")
+QUICK = ("check_fit2d_1sample", "check_n_features_in", "check_supervised_y_no_nan")
 """Checks that run every time, beside those that do not fit at all."""
 UNDEFINED = {"check_fit2d_1feature": "three validation rows with one value of the target, on which R2 is undefined: refused in a sentence"}
 """Of the regressor."""
@@ -187,7 +187,6 @@ def test_it_works_inside_of_a_pipeline_and_of_cross_validation():
         ({"metric": "accuracyy"}, "`metric` is 'accuracyy'.*did you mean"),
         ({"optimizer": "bohp"}, "`optimizer` is 'bohp', but must be one of"),
         ({"cross_validation": 1000}, r"`cross_validation` is 1000, but must be 2\.\.120 folds"),
-        ({"traditional": ["lightgbmm"]}, "`traditional` names 'lightgbmm'"),
         ({"n_jobs": -3}, "`n_jobs` is -3, but must be at least 1"),
         ({"trials": None}, "`seconds` and `trials` are both None"),
         ({"refit_at_end": "yes"}, "`refit_at_end` is 'yes', but must be True or False"),

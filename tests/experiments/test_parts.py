@@ -120,7 +120,7 @@ def test_the_best_table_has_every_trial_once_at_its_highest_epoch_best_first():
         return Result(_query(trial, epoch), curve, loss, 1.0)
 
     results = [scored(0, 6, 0.3), scored(1, 6, 0.1), scored(2, 6, 0.2), scored(0, 12, 0.25), scored(1, 12, 0.4), scored(3, 6, 0.05)]
-    table = _best_table(results, METRICS["accuracy"])
+    table = _best_table(results, METRICS["accuracy"], 4)
     assert [column.header for column in table.columns] == ["trial", "0", "1", "3", "2"]
     assert list(table.columns[1].cells)[:3] == ["0.7500", "0.5000", "12"]
 

@@ -101,8 +101,11 @@ def test_a_larger_budget_extends_a_run_when_asked(door):
 
 @pytest.mark.parametrize(
     ("executor", "kills", "more"),
-    [("serial", 5, ("budget.trials=12",)), ("local", 3, ("budget.trials=12",)), ("serial", 1, ("budget.trials=4", "cross_validation=3"))],
-    ids=["serial", "local", "cross-validated"],
+    [
+        pytest.param("serial", 5, ("budget.trials=12",), id="serial"),
+        pytest.param("local", 3, ("budget.trials=12",), id="local"),
+        pytest.param("serial", 1, ("budget.trials=4", "cross_validation=3"), id="cross-validated", marks=pytest.mark.slow),
+    ],
 )
 def test_killed_at_random_moments_it_ends_with_the_trials_of_an_uninterrupted_run(door, executor, kills, more):
     options = ("task=breast_cancer", f"executor={executor}", "fidelity.max_epochs=24", "fidelity.min_epochs=3", *more)
