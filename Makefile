@@ -52,7 +52,7 @@ record: ## record the small database anew and fit its surrogates (an hour and a 
 	$(PYTHON) -m lcbench export lcbench/data/lcbench_small.h5 lcbench/data/README.md
 
 yardstick: ## whole runs beside the defaults of LightGBM, CatBoost and linear models (5.5 hours; SECONDS=60: 33 minutes; needs OpenML)
-	$(PYTHON) run.py -m seed=$(SEEDS) task=$(YARDSTICK) budget.seconds=$(SECONDS) runs=runs/yardstick-$(SECONDS)
+	$(PYTHON) run.py -m seed=$(SEEDS) task=$(YARDSTICK) budget.seconds=$(SECONDS) refit=train runs=runs/yardstick-$(SECONDS)
 	$(PYTHON) -m experiments.yardstick runs/yardstick-$(SECONDS)
 
 ablation: ## what portfolio, ensemble and traditional models add, as a figure (6 hours; SECONDS=60: 36 minutes; needs OpenML)

@@ -15,7 +15,9 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
+from numpy.typing import NDArray
 from rich.console import Console
 
 from experiments import build
@@ -24,11 +26,12 @@ from experiments.executors import cores
 from lcbench.errors import UserError, in_words
 from lcbench.metric import Metric
 from lcbench.rundir import read_header
-from pipeline.members import PREPROCESSORS, model_file
-from pipeline.metrics import metric_for
+from pipeline.ensemble import combine
+from pipeline.members import PREPROCESSORS, model_file, read_kept
+from pipeline.metrics import metric_for, scores
 from pipeline.predictor import FOLDER, REFITTED, describe, load_views, replacing_folder
 from pipeline.preprocessing.raw import RawTable, SplitName
-from pipeline.refitting import members_of, refit, test_scores
+from pipeline.refitting import Refitted, members_of, refit
 from pipeline.sandbox import Failure, Limits, run_in_child, warm_up
 
 ROWS: dict[str, tuple[SplitName, ...]] = {"train": ("train", "val"), "all": ("train", "val", "test")}
@@ -63,7 +66,7 @@ class Refit:
         """
         self.directory, self.raw, self.wish, self.limits = directory, raw, wish, limits
         self.workers, self.deadline = workers, deadline
-        self._tables = directory / f".{REFITTED}.tables"
+        self._table = directory / f".{REFITTED}.table"
 
     def __call__(self, metric: Metric, console: Console) -> dict[str, Any]:
         """Write the folder ``refitted`` and return what there is to say of it.
@@ -75,40 +78,38 @@ class Refit:
         about = members_of(self.directory / FOLDER)
         console.print(f"refit of {len(about['members'])} members on {self._words()}", highlight=False)
         try:
-            self.raw.save(self._tables / "split")
-            self.raw.whole(*ROWS[self.wish]).save(self._tables / "whole")
+            self.raw.whole(*ROWS[self.wish]).save(self._table)
             with replacing_folder(self.directory / REFITTED) as folder:
-                kept = self._train(list(about["members"]), folder, console)
+                found = self._train(list(about["members"]), folder, console)
+                kept = {name: _reason(answer) for name, answer in found.items() if isinstance(answer, Failure)}
                 for name in kept:
                     self._keep(name, folder)
                 describe(folder, about)
-            scores = self._scores(metric)
         finally:
-            shutil.rmtree(self._tables, ignore_errors=True)
+            shutil.rmtree(self._table, ignore_errors=True)
+        scores = self._scores(about["members"], found, metric)
         return {"rows": self.wish, "seconds": time.monotonic() - start, "kept": kept, "scores": scores}
 
     def _words(self) -> str:
         n = sum(len(self.raw.rows[split]) for split in ROWS[self.wish])
         return f"all {n} rows" if self.wish == "all" else f"the {n} rows that are not tested on"
 
-    def _train(self, names: list[str], folder: Path, console: Console) -> dict[str, str]:
-        """Train every member, the heaviest first, as they come; returns those that could not be trained, and why."""
-        kept, start = {}, time.monotonic()
+    def _train(self, names: list[str], folder: Path, console: Console) -> dict[str, Refitted | Failure]:
+        """Train every member, the heaviest first, and say so as they come."""
+        found, start = {}, time.monotonic()
         with ThreadPoolExecutor(self.workers, "refit") as pool:
             futures = {pool.submit(self._one, name, folder): name for name in names}
             for done, future in enumerate(as_completed(futures), 1):
-                answer, name = future.result(), futures[future]
+                found[futures[future]] = answer = future.result()
                 gone = time.monotonic() - start
-                if isinstance(answer, Failure):
-                    kept[name] = words = answer.error.strip().splitlines()[-1]
-                else:
-                    words = f"{answer:.1f} s"
+                words = _reason(answer) if isinstance(answer, Failure) else f"{answer.seconds:.1f} s"
                 left = f"about {clock_text(gone / done * (len(names) - done))} left"
-                console.print(f"{clock_text(gone)} gone, {left}, {done} of {len(names)} members: {name} {words}", highlight=False)
-        return {name: kept[name] for name in names if name in kept}
+                told = f"{done} of {len(names)} members: {futures[future]} {words}"
+                console.print(f"{clock_text(gone)} gone, {left}, {told}", highlight=False, soft_wrap=True)
+        return {name: found[name] for name in names}
 
-    def _one(self, name: str, folder: Path) -> float | Failure:
-        work = (self.directory / FOLDER, name, self._tables / "whole", self.raw.info, folder)
+    def _one(self, name: str, folder: Path) -> Refitted | Failure:
+        work = (self.directory / FOLDER, name, self._table, self.raw.info, folder)
         return run_in_child(refit, *work, limits=self.limits, name=f"refit-{name}", deadline=self.deadline)
 
     def _keep(self, name: str, folder: Path) -> None:
@@ -117,13 +118,25 @@ class Refit:
         for view in load_views(self.directory / FOLDER, name):
             shutil.copy2(self.directory / FOLDER / PREPROCESSORS / f"{view}.pkl", folder / PREPROCESSORS)
 
-    def _scores(self, metric: Metric) -> dict[str, float]:
-        """On the test rows, where there are some that nothing was trained on."""
-        if self.wish == "all" or not len(self.raw.rows["test"]):
+    def _scores(self, weights: dict[str, float], found: dict[str, Refitted | Failure], metric: Metric) -> dict[str, float]:
+        """On the test rows, where there are some that nothing was trained on; a member that stayed as it was has its predictions stored."""
+        y = self.raw.target("test")
+        if self.wish == "all" or not len(y):
             return {}
-        work = (self.directory / REFITTED, self._tables / "split", self.raw.info, metric)
-        answer = run_in_child(test_scores, *work, limits=Limits(None, self.limits.memory_mb), name="scores")
-        return {} if isinstance(answer, Failure) else answer
+        parts = [self._test(name, answer) for name, answer in found.items()]
+        return {f"test_{name}": value for name, value in scores(self.raw.info, y, combine(list(weights.values()), parts), metric).items()}
+
+    def _test(self, name: str, answer: Refitted | Failure) -> NDArray[np.float32]:  # (n_test, C)
+        if isinstance(answer, Refitted):
+            return answer.test
+        kept = read_kept(self.directory, name)
+        if kept is None:
+            raise UserError(f"{self.directory} has lost what member {name!r} predicted: bring its folder `members` back")
+        return kept.test
+
+
+def _reason(failure: Failure) -> str:
+    return failure.error.strip().splitlines()[-1]
 
 
 def refit_run(path: Path, wish: str, console: Console) -> dict[str, Any]:

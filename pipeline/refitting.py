@@ -11,25 +11,34 @@ import json
 import pickle
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lcbench.files import replacing
-from lcbench.metric import Metric
 from lcbench.task import TaskInfo
 from pipeline.constant import Constant
 from pipeline.members import FOLDER, PREPROCESSORS, model_file, network_state
-from pipeline.metrics import scores
-from pipeline.predictor import Part, Predictor, load_parts, load_states
+from pipeline.predictor import FittedNetwork, Part, load_parts, load_states
 from pipeline.preprocessing import cache
 from pipeline.preprocessing.raw import RawTable
 from pipeline.traditional.model import build
 
 
-def refit(folder: Path, name: str, table: Path, info: TaskInfo, to: Path) -> float:
-    """Train a member of the predictor in `folder` again and store it in another.
+class Refitted(NamedTuple):
+    """What there is to say of a member that was trained again."""
+
+    seconds: float
+    """How long it took."""
+    test: NDArray[np.float32]  # (n_test, C)
+    """Its predictions for the test rows, where there are some that it was not trained on."""
+
+
+def refit(folder: Path, name: str, table: Path, info: TaskInfo, to: Path) -> Refitted:
+    """Train a member of the predictor in `folder` again, predict the test rows, and store it in another predictor.
 
     Args:
         folder: the predictor that holds the member.
@@ -37,21 +46,19 @@ def refit(folder: Path, name: str, table: Path, info: TaskInfo, to: Path) -> flo
         table: where a `RawTable` is saved all of whose training rows are to be used.
         info: the task.
         to: folder of the new predictor.
-
-    Returns:
-        the seconds that it took.
     """
     start = time.perf_counter()
     raw = RawTable.load(table, info)
-    path = model_file(folder, name)
+    X, path = raw.values[raw.rows["test"]], model_file(folder, name)
     if path.suffix == ".pkl":
-        _refit_traditional(load_parts(folder, name), raw, to / FOLDER / path.name)
+        test = _refit_traditional(load_parts(folder, name), raw, X, to / FOLDER / path.name)
     else:
-        _refit_network(load_states(path)[0], raw, to, path.name)
-    return time.perf_counter() - start
+        test = _refit_network(load_states(path)[0], raw, X, to / FOLDER / path.name)
+    return Refitted(time.perf_counter() - start, test)
 
 
-def _refit_traditional(parts: Sequence[Part], raw: RawTable, path: Path) -> None:
+def _refit_traditional(parts: Sequence[Part], raw: RawTable, X: NDArray[np.float64], path: Path) -> NDArray[np.float32]:
+    """Store the model trained again, and predict `X`."""
     first: Any = parts[0].model
     rounds = [kept for part in parts if (kept := getattr(part.model, "rounds_kept", None))]
     if isinstance(first, Constant):
@@ -59,11 +66,14 @@ def _refit_traditional(parts: Sequence[Part], raw: RawTable, path: Path) -> None
     else:
         model = build(first.name, raw.info, raw.columns.nominal, seed=first.seed, rounds=round(np.mean(rounds)) if rounds else None)
     model.fit(*raw.part("train"), None, None, deadline=float("inf"))
+    test = model.predict(X)
     with replacing(path) as temporary, temporary.open("wb") as file:
         pickle.dump([model], file)
+    return test
 
 
-def _refit_network(state: dict[str, Any], raw: RawTable, to: Path, file: str) -> None:
+def _refit_network(state: dict[str, Any], raw: RawTable, X: NDArray[np.float64], path: Path) -> NDArray[np.float32]:
+    """Store the network trained again and its preprocessor, and predict `X`."""
     import torch
 
     from pipeline.learner import Recipe
@@ -71,22 +81,19 @@ def _refit_network(state: dict[str, Any], raw: RawTable, to: Path, file: str) ->
 
     torch.set_num_threads(1)
     recipe = Recipe(state["settings"], state["seed"], state["horizon"])
-    data, preprocessor = cache.make(raw, recipe.settings, recipe.seed)
+    data, preprocessor = cache.make(replace(raw, rows=raw.rows | {"test": raw.rows["val"]}), recipe.settings, recipe.seed)
     training = Training([data], recipe)
     while training.epoch < state["epoch"]:
         training.advance()
-    view = f"refitted-{cache.folder(to, recipe.settings, recipe.seed).name}"
-    with replacing(to / PREPROCESSORS / f"{view}.pkl") as temporary, temporary.open("wb") as pickled:
+    folder = path.parents[1]
+    view = f"refitted-{cache.folder(folder, recipe.settings, recipe.seed).name}"
+    trained = network_state(training.learners[0], view, state["epoch"])
+    test = FittedNetwork(trained).predict(preprocessor.transform(X)) if len(X) else np.zeros((0, raw.info.n_outputs), np.float32)
+    with replacing(folder / PREPROCESSORS / f"{view}.pkl") as temporary, temporary.open("wb") as pickled:
         pickle.dump(preprocessor, pickled)
-    with replacing(to / FOLDER / file) as temporary:
-        torch.save([network_state(training.learners[0], view, state["epoch"])], temporary)
-
-
-def test_scores(folder: Path, table: Path, info: TaskInfo, metric: Metric) -> dict[str, float]:
-    """What a saved predictor reaches on the test rows of a saved table: ``{"test_accuracy": …, …}``."""
-    X, y = RawTable.load(table, info).part("test")
-    answers = Predictor.load(folder).answer(X)
-    return {f"test_{name}": value for name, value in scores(info, y, answers.astype(np.float32), metric).items()}
+    with replacing(path) as temporary:
+        torch.save([trained], temporary)
+    return test
 
 
 def members_of(folder: Path) -> dict[str, Any]:

@@ -75,10 +75,10 @@ class RawTable:
         return replace(self, rows=self.rows | {"train": others, "val": parts[number]}, folds=())
 
     def whole(self, *splits: SplitName) -> RawTable:
-        """The table with all rows of some splits to train on, and none to validate or test."""
+        """The table with all rows of some splits to train on, none to validate, and the test rows unless they are trained on."""
         none: NDArray[np.int64] = np.zeros(0, np.int64)
         rows = np.concatenate([self.rows[split] for split in splits])
-        return replace(self, rows={"train": rows, "val": none, "test": none}, folds=())
+        return replace(self, rows={"train": rows, "val": none, "test": none if "test" in splits else self.rows["test"]}, folds=())
 
     def part(self, split: SplitName) -> tuple[NDArray[np.float64], NDArray[Any]]:
         """Values (n_split, columns) and target (n_split,) of one split."""

@@ -1,6 +1,5 @@
 """The pair refitted = fitted: on the rows that a member was trained on, training it again gives the same member to the last bit."""
 
-import json
 import pickle
 import time
 from dataclasses import replace
@@ -12,13 +11,10 @@ from ConfigSpace import Configuration
 
 from lcbench.metric import METRICS
 from lcbench.query import Query
-from pipeline import refitting
 from pipeline.constant import Constant
-from pipeline.ensemble import combine
 from pipeline.live import LiveBenchmark, member_name
 from pipeline.members import read_kept
-from pipeline.metrics import scores
-from pipeline.predictor import Predictor, load_parts, load_states, replacing_folder
+from pipeline.predictor import load_parts, load_states, replacing_folder
 from pipeline.preprocessing.raw import RawTable
 from pipeline.refitting import refit
 from pipeline.spaces import lcbench
@@ -32,8 +28,14 @@ def refitted(folder, name, rows, to):
     """Refit a member of a predictor on the training rows of a table; returns its parts and the folder that holds them."""
     rows.save(to / "table")
     with replacing_folder(to / "refitted") as new:
-        assert refit(folder, name, to / "table", rows.info, new) > 0
-    return load_parts(to / "refitted", name), to / "refitted"
+        told = refit(folder, name, to / "table", rows.info, new)
+    parts, X = load_parts(to / "refitted", name), rows.values[rows.rows["test"]]
+    view = parts[0].view
+    answers = parts[0].model.predict(unpickled(to / "refitted", view).transform(X) if view else X)
+    assert told.seconds > 0
+    assert np.array_equal(told.test, answers)  # what was told of the test rows is what the stored model says
+    assert told.test.shape == (len(X), rows.info.n_outputs)
+    return parts, to / "refitted"
 
 
 def unpickled(folder, view):
@@ -137,15 +139,3 @@ def test_the_constant_is_counted_again(tmp_path):
     (tmp_path / "members" / "constant.pkl").write_bytes(pickle.dumps([Constant(raw.info)] * 2))
     (part,), _ = refitted(tmp_path, "constant", raw.whole("train", "val", "test"), tmp_path / "again")
     np.testing.assert_allclose(part.model.predict(raw.values[:1])[0], np.bincount(raw.y) / len(raw.y), rtol=1e-6)
-
-
-@pytest.mark.parametrize(("target", "folds"), [("label", 3), ("amount", None)])
-def test_the_scores_of_a_saved_predictor_are_those_of_its_answers(small_run, weights, target, folds, tmp_path):
-    folder, task, members = small_run(target, folds)
-    raw, metric = RawTable.of(task), METRICS["accuracy" if target == "label" else "r2"]
-    raw.save(tmp_path)
-    found = refitting.test_scores(folder / "predictor", tmp_path, task.info, metric)
-    together = combine(weights, [read_kept(folder, name).test for name in members])
-    assert found == {f"test_{name}": value for name, value in scores(task.info, raw.target("test"), together, metric).items()}
-    assert refitting.members_of(folder / "predictor")["members"] == dict(zip(members, weights, strict=True))
-    assert Predictor.load(folder).task == json.loads((folder / "predictor" / "predictor.json").read_text())["task"] == "table"

@@ -38,7 +38,7 @@ def test_the_only_fold_of_a_hold_out_is_the_table_itself(held_out):
     assert held_out.fold(0) is held_out
 
 
-def test_a_whole_table_trains_on_the_rows_that_are_named_and_holds_none_out(held_out, folds):
+def test_a_whole_table_trains_on_the_rows_that_are_named_and_tests_on_the_others_of_the_test_rows(held_out, folds):
     rest, every = held_out.whole("train", "val"), held_out.whole(*SPLITS)
     assert np.array_equal(np.sort(rest.rows["train"]), WINE.rest)
     assert np.array_equal(np.sort(every.rows["train"]), np.arange(len(WINE.X)))
@@ -47,7 +47,8 @@ def test_a_whole_table_trains_on_the_rows_that_are_named_and_holds_none_out(held
     assert np.array_equal(np.sort(cut.rows["train"]), WINE.rest)
     for table in (rest, every, cut):
         assert table.n_folds == 1
-        assert [len(table.target(split)) for split in ("val", "test")] == [0, 0]
+        assert len(table.target("val")) == 0
+    assert [len(table.target("test")) for table in (rest, every, cut)] == [len(WINE.test), 0, len(WINE.test)]
 
 
 @pytest.mark.parametrize("made", ["held_out", "folds"])
