@@ -72,7 +72,7 @@ class AutoTabular(BaseEstimator):
         cross_validation: folds; None: 33 % of the rows are held out for validation.
         traditional: ``all``, ``none``, or names of the models beside the networks.
         ensemble_size: rounds of ensemble selection.
-        refit_at_end: train the ensemble again on all rows of `fit`, in a fifth of the time.
+        refit_at_end: train the ensemble again on all rows of `fit`, held-out ones included, in a fifth of the time.
         n_jobs: trials at the same time; None or -1: one per core.
         memory_mb: limit of one trial.
         random_state: seed.
@@ -103,7 +103,7 @@ class AutoTabular(BaseEstimator):
         cross_validation: int | None = None,
         traditional: str | Sequence[str] = "all",
         ensemble_size: int = 50,
-        refit_at_end: bool = False,
+        refit_at_end: bool = True,
         n_jobs: int | None = None,
         memory_mb: int = 4096,
         random_state: int | np.random.RandomState | None = 0,

@@ -135,6 +135,7 @@ class TabularTask:
             cross_validation=self.folds,
             traditional="all" if enable_traditional_pipeline else "none",
             ensemble_size=self.ensemble_size,
+            refit_at_end=False,  # `refit` is a call of its own
             n_jobs=self.n_jobs,
             memory_mb=memory_limit,
             random_state=self.seed,

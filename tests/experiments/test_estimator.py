@@ -23,6 +23,7 @@ from pipeline.predictor import Predictor
 SMALL = {
     "seconds": None,
     "trials": 1,
+    "refit_at_end": False,
     "space": "tiny",
     "traditional": ["linear"],
     "overrides": ("fidelity.max_epochs=4", "fidelity.min_epochs=2"),
@@ -126,6 +127,15 @@ def test_a_refit_trains_on_all_rows_and_keeps_the_weights():
     assert not np.array_equal(model.predictor_.answer(before.columns.read(frame)), before.answer(before.columns.read(frame)))
     del model
     assert not run.exists()
+
+
+def test_unless_told_otherwise_fit_ends_with_a_refit():
+    frame, labels, _ = _mixed()
+    model = AutoTabularClassifier(**{**SMALL, "refit_at_end": True}).fit(frame, labels)
+    assert AutoTabularClassifier().refit_at_end
+    assert model.summary_["ensemble"]["refit"]["rows"] == "train"
+    kept = Predictor.load(model.directory_ / "refitted")
+    np.testing.assert_array_equal(model.predict_proba(frame), kept.predict_proba(frame))
 
 
 def test_a_directory_keeps_a_run_per_table_and_the_same_table_goes_on(fitted, tmp_path):
