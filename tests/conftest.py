@@ -1,14 +1,9 @@
-"""Shared by all tests: how many run at once, and the OpenML cache of this machine, where there is one."""
+"""Shared fixtures: the OpenML cache of this machine, where there is one."""
 
 import os
 from pathlib import Path
 
 import pytest
-
-
-def pytest_xdist_auto_num_workers() -> int:
-    """One worker more than cores: many tests wait for runs in processes of their own, which end by the clock."""
-    return (os.cpu_count() or 1) + 1
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from analysis.ablation import STAGES, answers, draw, main, read, table
 from lcbench.errors import UserError
 
+pytestmark = pytest.mark.slow  # six real runs
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = {
     "bohb": ("portfolio=none", "traditional=none", "ensemble.size=0"),

@@ -29,7 +29,7 @@ SMALL = {
     "overrides": ("fidelity.max_epochs=4", "fidelity.min_epochs=2"),
 }
 """Seconds per fit, and the same model every time."""
-QUICK = ("check_fit2d_1sample", "check_n_features_in", "check_supervised_y_no_nan")
+QUICK = ("check_fit2d_1sample", "check_supervised_y_no_nan")
 """Checks that run every time, beside those that do not fit at all."""
 UNDEFINED = {"check_fit2d_1feature": "three validation rows with one value of the target, on which R2 is undefined: refused in a sentence"}
 """Of the regressor."""
@@ -129,6 +129,7 @@ def test_a_refit_trains_on_all_rows_and_keeps_the_weights():
     assert not run.exists()
 
 
+@pytest.mark.slow
 def test_unless_told_otherwise_fit_ends_with_a_refit():
     frame, labels, _ = _mixed()
     model = AutoTabularClassifier(**{**SMALL, "refit_at_end": True}).fit(frame, labels)
@@ -138,6 +139,7 @@ def test_unless_told_otherwise_fit_ends_with_a_refit():
     np.testing.assert_array_equal(model.predict_proba(frame), kept.predict_proba(frame))
 
 
+@pytest.mark.slow
 def test_a_directory_keeps_a_run_per_table_and_the_same_table_goes_on(fitted, tmp_path):
     frame, labels, _ = _mixed()
     first = AutoTabularClassifier(**SMALL, directory=tmp_path).fit(frame, labels)
@@ -149,6 +151,7 @@ def test_a_directory_keeps_a_run_per_table_and_the_same_table_goes_on(fitted, tm
     np.testing.assert_array_equal(again.predict_proba(frame), first.predict_proba(frame))
 
 
+@pytest.mark.slow
 def test_rows_without_a_target_are_left_out_with_a_warning():
     frame, _, amounts = _mixed()
     amounts[:10] = np.nan
@@ -166,6 +169,7 @@ def test_a_model_that_only_counts_is_said():
     assert model.predictor_.names == ("constant",) and "constant" in model.show_models()
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_run_before_it_is_raised_and_fit_goes_on_from_there(tmp_path):
     options = {"seconds": None, "trials": 12, "traditional": "none", "directory": str(tmp_path)}
     script = (
@@ -185,6 +189,7 @@ def test_ctrl_c_ends_the_run_before_it_is_raised_and_fit_goes_on_from_there(tmp_
     assert all(path.stat().st_size >= size for path, size in recorded.items())
 
 
+@pytest.mark.slow
 def test_it_works_inside_of_a_pipeline_and_of_cross_validation():
     X, y = load_iris(return_X_y=True)
     model = make_pipeline(FunctionTransformer(lambda X: 2 * X), AutoTabularClassifier(**SMALL))

@@ -119,6 +119,7 @@ def test_the_command_makes_what_the_run_made(run, copy, capsys):
     assert not list(copy.glob(".refitted*"))
 
 
+@pytest.mark.slow
 def test_refitted_on_every_row_there_is_nothing_left_to_score(run, copy, task, capsys):
     assert refit.main([str(copy)]) == 0
     said = capsys.readouterr().out
@@ -149,6 +150,7 @@ def test_members_that_cannot_be_refitted_stay_as_they_were_and_are_named(copy, t
     check_same(copy / "refitted", copy / "predictor")
 
 
+@pytest.mark.slow
 def test_a_member_that_cannot_be_refitted_stays_beside_those_that_can(run, copy, task):
     file = copy / "predictor" / "members" / "extra_trees.pkl"
     whole = file.read_bytes()
@@ -166,6 +168,7 @@ def test_a_member_that_cannot_be_refitted_stays_beside_those_that_can(run, copy,
     np.testing.assert_allclose(mixed.answer(rows), np.tensordot(mixed.weights, alone, 1), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_the_report_names_the_members_that_stayed_as_they_were(run, folder, door):
     assert "stays as it was" not in run[0].stdout
     shutil.copytree(folder / "runs", door.runs)

@@ -34,6 +34,7 @@ def test_the_example_of_auto_pytorch_works_line_by_line():
     assert "Weight" in api.show_models() and "Optimisation metric: accuracy" in api.sprint_statistics()
 
 
+@pytest.mark.slow
 def test_a_regression_with_types_updates_and_cross_validation():
     X, y = sklearn.datasets.load_diabetes(return_X_y=True, as_frame=True)
     api = TabularRegressionTask(

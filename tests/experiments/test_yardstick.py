@@ -68,6 +68,7 @@ def test_the_models_of_a_run_are_chosen_by_their_validation_scores():
     assert np.isnan(found["refitted"])
 
 
+@pytest.mark.slow
 def test_one_command_makes_the_table_and_a_second_look_fits_nothing(door, capsys, monkeypatch, tmp_path):
     assert door("-m", "task=iris", "seed=0,1", "budget.trials=2", "fidelity.max_epochs=4", "fidelity.min_epochs=2").returncode == 0
     assert main([str(door.runs), "--csv", str(tmp_path / "scores.csv")]) == 0
