@@ -30,6 +30,8 @@ from pipeline.tasks import Task
 
 MODELS = ("network", "single", "ensemble", "refitted")
 """Of a run: the best network and the best single model by their validation scores, and the ensemble as it was chosen and refitted."""
+ENSEMBLES = ("ensemble", "refitted")
+"""Two states of one model, which are no rivals."""
 
 
 def frames(task: Task) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -154,17 +156,18 @@ def models(summary: Mapping[str, Any]) -> dict[str, float]:
 
 
 def table(scores: pd.DataFrame, best: str) -> pd.DataFrame:
-    """One row per task: mean test scores over the seeds, and how `best` stands among all columns.
+    """One row per task: mean test scores over the seeds, and how `best` stands among the references and the single models of the run.
 
     ``place`` is *first*, *within 1 s.e.* of the first, or *behind* by how much; the standard error is that of the difference of the two
     means over the seeds.
     """
     columns = [name for name in (*REFERENCES, *MODELS) if name in scores and scores[name].notna().any()]
+    rivals = [name for name in columns if name == best or name not in ENSEMBLES]
     lines = []
     for task, group in scores.groupby("task", sort=False):
         sign = 1 if group["direction"].iloc[0] == "maximize" else -1
         means = group[columns].mean()
-        leader = str((sign * means).idxmax())
+        leader = str((sign * means[rivals]).idxmax())
         behind = sign * (means[leader] - means[best])
         error = float(np.sqrt((group[leader].var(ddof=1) + group[best].var(ddof=1)) / len(group))) if len(group) > 1 else 0.0
         place = "first" if leader == best or behind <= 0 else "within 1 s.e." if behind <= error else f"behind {leader} by {behind:.2g}"

@@ -54,6 +54,12 @@ def test_a_place_is_first_near_or_behind(ensemble, rival, place):
     assert markdown(found).splitlines()[2].endswith(f"| {place} |")
 
 
+def test_an_ensemble_is_no_rival_of_itself():
+    assert table(_scores(ensemble=[0.8], refitted=[0.9]), "ensemble")["place"].iloc[0] == "first"
+    assert table(_scores(ensemble=[0.9], refitted=[0.8]), "refitted")["place"].iloc[0] == "first"
+    assert table(_scores(ensemble=[0.9], refitted=[0.8], single=[0.85]), "refitted")["place"].iloc[0] == "behind single by 0.05"
+
+
 def test_smaller_is_better_where_errors_are_measured():
     scores = _scores(ensemble=[1.0], CatBoost=[0.4]).assign(direction="minimize")
     assert table(scores, "ensemble")["place"].iloc[0] == "behind CatBoost by 0.6"
