@@ -1,7 +1,8 @@
 """What each part of the system adds, over time: ``python -m analysis.ablation RUNS`` (``make ablation`` makes the runs first).
 
 The stages are those of the paper: BOHB alone, with the portfolio, with the ensemble of its networks, with traditional models. ``RUNS``
-holds a folder of live runs per setting, see `STAGES`; every task has one panel.
+holds a folder of live runs per setting, see `STAGES`. Every task has one panel: the test score of what a run would have answered at every
+moment, mean and standard error over the seeds; the first two stages answer with the incumbent network, the others with the ensemble so far.
 
 Source: the ablation study of Zimmer, Lindauer, Hutter, Auto-PyTorch Tabular, TPAMI 2021.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +22,14 @@ from matplotlib.figure import Figure
 
 from analysis import style
 from analysis.render import finished
+from experiments.records import finished_runs, stored_config
+from experiments.trajectory import changes, incumbents
 from lcbench.errors import UserError, in_words
 from lcbench.files import replacing
 from lcbench.journal import read_journal
+from lcbench.query import Status
 
 TITLE = "What each part adds"
-CAPTION = (
-    "Test score of what a run would have answered at every moment: the mean over the seeds and its standard error. BOHB and + portfolio "
-    "answer with the incumbent network, + ensemble with the ensemble of all networks so far, + traditional with that of all models."
-)
 STAGES = {
     "BOHB": ("bohb", "incumbent"),
     "+ portfolio": ("portfolio", "incumbent"),
@@ -50,25 +50,20 @@ def answers(run: Path, of: str) -> pd.DataFrame:
 
     Args:
         run: directory of a finished run.
-        of: ``incumbent`` (the best network at the highest epoch so far) or ``ensemble``.
+        of: ``incumbent`` (the best network by the run's own rule) or ``ensemble``.
     """
     if of == "ensemble":
         curve = pd.read_csv(run / "ensemble.csv")
         return pd.DataFrame({"seconds": curve["seconds"], "score": curve["test_score"]})
+    config = stored_config(run / "config.yaml")
     summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
-    found = list(_incumbents(run, f"test_{summary['metric']['name']}"))
+    told = [event for event in read_journal(run / "events.journal").records if event["kind"] == "tell"]
+    losses = np.array([event["loss"] if event["status"] == Status.SUCCESS else np.inf for event in told])
+    columns = {"val_loss": losses, "epoch": np.array([event["epoch"] for event in told], np.int16)}
+    at, best = changes(columns, incumbents(columns, config["incumbent"], config["fidelity"]["max_epochs"]))
+    test = f"test_{summary['metric']['name']}"
+    found = [(told[i]["at"], told[j]["scores"][test]) for i, j in zip(at, best, strict=True) if j >= 0]
     return pd.DataFrame(found, columns=["seconds", "score"])
-
-
-def _incumbents(run: Path, metric: str) -> Iterator[tuple[float, float]]:
-    """The rule of `experiments.incumbent` called ``highest_seen``, event by event."""
-    epoch, loss = -1, np.inf
-    for event in read_journal(run / "events.journal").records:
-        if event["kind"] != "tell" or event["status"] != "success" or event["epoch"] < epoch:
-            continue
-        if event["epoch"] > epoch or event["loss"] < loss:
-            epoch, loss = event["epoch"], event["loss"]
-            yield event["at"], event["scores"][metric]
 
 
 def read(folder: Path) -> pd.DataFrame:
@@ -92,11 +87,7 @@ def read(folder: Path) -> pd.DataFrame:
 
 def _runs(folder: Path) -> dict[tuple[str, int], Path]:
     """Finished runs by task and seed."""
-    done = sorted(path.parent for path in folder.glob("live/**/DONE"))
-    if not done:
-        raise UserError(f"{folder} holds no finished run: make them with `make ablation`")
-    named = ((json.loads((path / "summary.json").read_text(encoding="utf-8")), path) for path in done)
-    return {(summary["task"], int(summary["seed"])): path for summary, path in named}
+    return {(summary["task"], int(summary["seed"])): path for path, summary in finished_runs(folder)}
 
 
 def _of_task(task: str, runs: dict[str, dict[tuple[str, int], Path]]) -> pd.DataFrame:
@@ -115,9 +106,7 @@ def _of_task(task: str, runs: dict[str, dict[tuple[str, int], Path]]) -> pd.Data
 
 def _budget(run: Path) -> float:
     """Seconds that a run was given, or took."""
-    import yaml
-
-    config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
+    config = stored_config(run / "config.yaml")
     summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
     return float(config["budget"]["seconds"] or summary["seconds"])
 
@@ -163,9 +152,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         folder = options.to or options.runs
         folder.mkdir(parents=True, exist_ok=True)
         seconds, seeds = found["seconds"].max(), found["seeds"].max()
-        facts = (f"{seconds:.0f} s per run", f"{seeds} seeds", "incumbent: highest_seen", "bands: one standard error over the seeds")
-        module = sys.modules[__name__]
-        figure = finished(module, found, facts)
+        facts = (f"{seconds:.0f} s per run", f"{seeds} seeds", "bands: one standard error over the seeds")
+        figure = finished(sys.modules[__name__], found, facts)
         with replacing(folder / "ablation.csv") as temporary:
             found.to_csv(temporary, index=False)
         with replacing(folder / "ablation.png") as temporary, style.styled():

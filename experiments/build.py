@@ -14,10 +14,11 @@ import numpy as np
 from ConfigSpace import ConfigurationSpace
 from hydra.errors import InstantiationException
 from hydra.utils import get_object, instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from experiments.executors import Workers
+from experiments.records import stored_config
 from experiments.simulated import Simulated, Timed
 from lcbench.benchmark import CurveBenchmark
 from lcbench.errors import UserError
@@ -92,6 +93,11 @@ def build_task(config: DictConfig) -> Task:
     use_openml_cache(config.openml.cache_dir)
     task = _build(config.task, "task")
     return task if config.cross_validation is None else cross_validated(task, config.cross_validation)
+
+
+def config_of(run: Path) -> DictConfig:
+    """The configuration of a recorded run; where OpenML's cache lies is no part of it, so that is left to the environment."""
+    return OmegaConf.create({**stored_config(run / "config.yaml"), "openml": {"cache_dir": None}})
 
 
 def build_space(config: DictConfig, task: TaskInfo) -> SearchSpace:

@@ -12,6 +12,8 @@ from experiments.door import EXIT_BAD_INPUT
 from lcbench.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
+RUN = str(ROOT / "run.py")
+"""The door, as a script."""
 LINES = 30
 """Of the output of a command that failed, so many lines are shown, the last ones."""
 PATIENCE = 20.0
@@ -19,10 +21,10 @@ PATIENCE = 20.0
 
 
 def run(arguments: Sequence[str], *, echo: bool) -> None:
-    """Run ``python …`` in the folder of the code and wait for it.
+    """Run ``python …`` where the caller stands, with this very code, and wait for it.
 
     Args:
-        arguments: a script of this folder, or -m and a module, and its words.
+        arguments: a script, or -m and a module, and its words.
         echo: print what it prints.
 
     Raises:
@@ -31,13 +33,12 @@ def run(arguments: Sequence[str], *, echo: bool) -> None:
     """
     search_path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = {**os.environ, "PYTHONPATH": search_path, "PYTHONUNBUFFERED": "1"}
-    command = [sys.executable, *arguments]
+    command = [sys.executable, "-P", *arguments]  # not the packages of the caller's folder
     lines: list[str] = []
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        cwd=ROOT,
         env=environment,
         text=True,
         encoding="utf-8",

@@ -148,15 +148,13 @@ class AutoTabular(BaseEstimator):
         target, tables = _tables(parts)
         directory = self._new_directory(tables)
         words = ["task=file", f"task.name={TASK}", f"task.kind={self._kind}", f"task.target={command.quoted(target)}", "task.test_share=0"]
-        nominal = [
-            name for name, dtype in tables[0].dtypes.items() if isinstance(dtype, pd.CategoricalDtype)
-        ]  # of numbers, Parquet forgets it
+        nominal = tables[0].columns[[isinstance(dtype, pd.CategoricalDtype) for dtype in tables[0].dtypes]]  # Parquet forgets numeric ones
         words.append(f"task.categorical=[{', '.join(map(command.quoted, nominal))}]")
         for table, file, key in zip(tables, FILES, ("path", "test_path"), strict=False):
             table.to_parquet(directory / file, index=False)
             words.append(f"task.{key}={command.quoted(directory / file)}")
         try:
-            command.run(["run.py", *words, *self._words(directory)], echo=self.verbose)
+            command.run([command.RUN, *words, *self._words(directory)], echo=self.verbose)
         except UserError as error:
             raise UserError(_translated(str(error))) from None
         names = {"benchmark": "live", "task": TASK, "space": self.space, "optimizer": self.optimizer}

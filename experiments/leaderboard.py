@@ -15,16 +15,19 @@ PREPROCESSING = ("imputer.numerical", "coalescer", "encoder", "scaler", "preproc
 """Settings that name the steps of a preprocessing, in their order."""
 
 
+def ranked(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Every model that the ensemble could choose from, as the summary has it: the best on the validation rows first, of equals members."""
+    sign = -1 if summary["metric"]["direction"] == "maximize" else 1
+    return sorted(summary["ensemble"]["models"], key=lambda model: (sign * model["validation_score"], -model["weight"], model["name"]))
+
+
 def leaderboard(summary: Mapping[str, Any]) -> pd.DataFrame:
-    """One row per model that the ensemble could choose from, the best on the validation rows first.
+    """The models of `ranked`, one row each.
 
     Columns: ``name``, ``validation_score``, ``test_score`` (NaN without test rows), ``fit_seconds``, ``predict_seconds_per_1000``,
     ``weight``.
     """
-    ascending = summary["metric"]["direction"] == "minimize"
-    table = pd.DataFrame(summary["ensemble"]["models"])
-    table["test_score"] = table["test_score"].astype(float)
-    return table.sort_values(["validation_score", "weight"], ascending=[ascending, False], kind="stable", ignore_index=True)
+    return pd.DataFrame(ranked(summary)).astype({"test_score": float})
 
 
 def models_table(predictor: Predictor) -> str:
@@ -49,12 +52,10 @@ def _words(parts: Sequence[Part]) -> tuple[str, str]:
 def statistics(summary: Mapping[str, Any]) -> str:
     """Metric, best score, and how the trainings ended, as lines."""
     failed = summary["n_failed"]
-    best = max if summary["metric"]["direction"] == "maximize" else min
-    scores = [model["validation_score"] for model in summary["ensemble"]["models"]]
     lines = [
         f"Dataset name: {summary['task']}",
         f"Optimisation metric: {summary['metric']['name']}",
-        f"Best validation score of a single model: {best(scores):.4f}",
+        f"Best validation score of a single model: {ranked(summary)[0]['validation_score']:.4f}",
         f"Validation score of the ensemble: {summary['ensemble']['scores']['val_' + summary['metric']['name']]:.4f}",
         f"Number of trainings: {summary['n_results']}",
         f"Number of successful trainings: {summary['n_results'] - sum(failed.values())}",

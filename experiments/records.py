@@ -295,7 +295,7 @@ def lock(path: Path, remedy: str = "wait for it, or choose another `seed` or `ru
 
 def _check_config(path: Path, config: Mapping[str, Any], *, extend: bool) -> None:
     if path.exists() and (path.parent / "events.journal").exists():  # before that, nothing was recorded
-        stored, wanted = _flat(_stored_config(path)), _flat(config)
+        stored, wanted = _flat(stored_config(path)), _flat(config)
         differing = [name for name in sorted(stored.keys() | wanted.keys()) if stored.get(name) != wanted.get(name)]
         if extend:
             differing = [name for name in differing if not (name in EXTENDABLE and _larger(wanted.get(name), stored.get(name)))]
@@ -310,7 +310,24 @@ def _larger(wanted: float | None, stored: float | None) -> bool:
     return wanted is None or (stored is not None and wanted > stored)
 
 
-def _stored_config(path: Path) -> Mapping[str, Any]:
+def finished_runs(folder: Path) -> list[tuple[Path, dict[str, Any]]]:
+    """The finished live runs under what `runs=` was, with their summaries.
+
+    Raises:
+        UserError: if there is none.
+    """
+    done = sorted(path.parent for path in folder.glob("live/**/DONE"))
+    if not done:
+        raise UserError(f"{folder} holds no finished run: give what `runs=` was")
+    return [(path, json.loads((path / "summary.json").read_text(encoding="utf-8"))) for path in done]
+
+
+def stored_config(path: Path) -> Mapping[str, Any]:
+    """What a run was asked for, from its config.yaml.
+
+    Raises:
+        UserError: if the file is damaged.
+    """
     try:
         config = yaml.safe_load(path.read_text())
     except (yaml.YAMLError, UnicodeDecodeError):

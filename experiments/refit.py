@@ -15,9 +15,8 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import yaml
 from numpy.typing import NDArray
+from omegaconf import DictConfig
 from rich.console import Console
 
 from experiments import build
@@ -27,11 +26,11 @@ from lcbench.errors import UserError, in_words
 from lcbench.metric import Metric
 from lcbench.rundir import read_header
 from pipeline.ensemble import combine
-from pipeline.members import PREPROCESSORS, model_file, read_kept
+from pipeline.members import Kept, read_kept
 from pipeline.metrics import metric_for, scores
-from pipeline.predictor import FOLDER, REFITTED, describe, load_views, replacing_folder
+from pipeline.predictor import FOLDER, REFITTED, copy_member, describe, description, replacing_folder
 from pipeline.preprocessing.raw import RawTable, SplitName
-from pipeline.refitting import Refitted, members_of, refit
+from pipeline.refitting import Refitted, refit
 from pipeline.sandbox import Failure, Limits, run_in_child, warm_up
 
 ROWS: dict[str, tuple[SplitName, ...]] = {"train": ("train", "val"), "all": ("train", "val", "test")}
@@ -68,6 +67,12 @@ class Refit:
         self.workers, self.deadline = workers, deadline
         self._table = directory / f".{REFITTED}.table"
 
+    @classmethod
+    def of(cls, config: DictConfig, directory: Path, raw: RawTable, wish: str, deadline: float = float("inf")) -> Refit:
+        """With the limits and the workers of a run's configuration."""
+        workers = config.executor.get("workers", 1) or cores()
+        return cls(directory, raw, wish, Limits(config.trial.seconds, config.trial.memory_mb), workers=workers, deadline=deadline)
+
     def __call__(self, metric: Metric, console: Console) -> dict[str, Any]:
         """Write the folder ``refitted`` and return what there is to say of it.
 
@@ -75,20 +80,22 @@ class Refit:
             ``{"rows", "seconds", "kept": {member: why it stayed as it was}, "scores": {"test_accuracy": …} or {}}``.
         """
         start = time.monotonic()
-        about = members_of(self.directory / FOLDER)
+        about = description(self.directory / FOLDER)
         console.print(f"refit of {len(about['members'])} members on {self._words()}", highlight=False)
         try:
             self.raw.whole(*ROWS[self.wish]).save(self._table)
             with replacing_folder(self.directory / REFITTED) as folder:
                 found = self._train(list(about["members"]), folder, console)
-                kept = {name: _reason(answer) for name, answer in found.items() if isinstance(answer, Failure)}
-                for name in kept:
-                    self._keep(name, folder)
+                stayed = {name: self._stored(name) for name, answer in found.items() if isinstance(answer, Failure)}
+                for kept in stayed.values():
+                    copy_member(self.directory / FOLDER, kept, folder)
                 describe(folder, about)
         finally:
             shutil.rmtree(self._table, ignore_errors=True)
-        scores = self._scores(about["members"], found, metric)
-        return {"rows": self.wish, "seconds": time.monotonic() - start, "kept": kept, "scores": scores}
+        test = [answer.test if isinstance(answer, Refitted) else stayed[name].test for name, answer in found.items()]
+        reasons = {name: _reason(answer) for name, answer in found.items() if isinstance(answer, Failure)}
+        scores = self._scores(combine(list(about["members"].values()), test), metric)
+        return {"rows": self.wish, "seconds": time.monotonic() - start, "kept": reasons, "scores": scores}
 
     def _words(self) -> str:
         n = sum(len(self.raw.rows[split]) for split in ROWS[self.wish])
@@ -112,27 +119,19 @@ class Refit:
         work = (self.directory / FOLDER, name, self._table, self.raw.info, folder)
         return run_in_child(refit, *work, limits=self.limits, name=f"refit-{name}", deadline=self.deadline)
 
-    def _keep(self, name: str, folder: Path) -> None:
-        """Take over a member as it is."""
-        shutil.copy2(model_file(self.directory / FOLDER, name), folder / "members")
-        for view in load_views(self.directory / FOLDER, name):
-            shutil.copy2(self.directory / FOLDER / PREPROCESSORS / f"{view}.pkl", folder / PREPROCESSORS)
-
-    def _scores(self, weights: dict[str, float], found: dict[str, Refitted | Failure], metric: Metric) -> dict[str, float]:
-        """On the test rows, where there are some that nothing was trained on; a member that stayed as it was has its predictions stored."""
-        y = self.raw.target("test")
-        if self.wish == "all" or not len(y):
-            return {}
-        parts = [self._test(name, answer) for name, answer in found.items()]
-        return {f"test_{name}": value for name, value in scores(self.raw.info, y, combine(list(weights.values()), parts), metric).items()}
-
-    def _test(self, name: str, answer: Refitted | Failure) -> NDArray[np.float32]:  # (n_test, C)
-        if isinstance(answer, Refitted):
-            return answer.test
+    def _stored(self, name: str) -> Kept:
+        """A member as it was in the search."""
         kept = read_kept(self.directory, name)
         if kept is None:
             raise UserError(f"{self.directory} has lost what member {name!r} predicted: bring its folder `members` back")
-        return kept.test
+        return kept
+
+    def _scores(self, predictions: NDArray[Any], metric: Metric) -> dict[str, float]:  # (n_test, C)
+        """On the test rows, where there are some that nothing was trained on."""
+        y = self.raw.target("test")
+        if self.wish == "all" or not len(y):
+            return {}
+        return {f"test_{name}": value for name, value in scores(self.raw.info, y, predictions, metric).items()}
 
 
 def _reason(failure: Failure) -> str:
@@ -147,17 +146,13 @@ def refit_run(path: Path, wish: str, console: Console) -> dict[str, Any]:
     """
     if not (path / FOLDER / "predictor.json").exists() or not (path / "config.yaml").exists():
         raise UserError(f"{path} holds no finished run that kept its models: name its directory, e.g. runs/live/adult/apt2021/bohb/0")
-    from omegaconf import OmegaConf
-
-    config = OmegaConf.create(yaml.safe_load((path / "config.yaml").read_text(encoding="utf-8")) | {"openml": {"cache_dir": None}})
+    config = build.config_of(path)
     warm_up()
     raw = RawTable.of(build.build_task(config))
     header = read_header(path)
     if raw.checksum() != header.provenance.get("table_crc32"):
         raise UserError(f"the table of task {raw.info.name!r} has changed since the run in {path}: search again on the new one")
-    metric = metric_for(config.metric, raw.info)
-    workers = config.executor.get("workers", 1) or cores()
-    return Refit(path, raw, wish, Limits(config.trial.seconds, config.trial.memory_mb), workers=workers)(metric, console)
+    return Refit.of(config, path, raw, wish)(metric_for(config.metric, raw.info), console)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments.incumbent import POLICIES
+from experiments.leaderboard import ranked
 from experiments.progress import Progress
 from lcbench.commands.words import duration, short
 from lcbench.header import provenance_now
@@ -254,9 +255,7 @@ def _number(score: float | None) -> str:
 def _leaderboard(summary: dict[str, Any]) -> Table:
     """The ensemble, its members and the best other models: scores, what they cost, and their weight."""
     metric, ensemble = summary["metric"], summary["ensemble"]
-    sign = -1 if metric["direction"] == "maximize" else 1
-    ranked = sorted(ensemble["models"], key=lambda model: (sign * model["validation_score"], -model["weight"], model["name"]))
-    shown = [model for i, model in enumerate(ranked) if i < BEST_MODELS or model["weight"]]
+    shown = [model for i, model in enumerate(ranked(summary)) if i < BEST_MODELS or model["weight"]]
     table = Table(title=f"models, by {metric['name']} on the validation rows", title_justify="left")
     table.add_column("model", no_wrap=True)
     for column in ("validation", "test", "fit s", "ms / 1,000 rows", "weight"):

@@ -13,7 +13,6 @@ from experiments.config import Budget, check_seed
 from experiments.cost import Account, WallClock
 from experiments.display import display
 from experiments.ensembling import Ensembling
-from experiments.executors import cores
 from experiments.incumbent import check_policy
 from experiments.information import show_information
 from experiments.loop import Asked, Loop, Observer, Told
@@ -134,20 +133,13 @@ def _run(
     pack(directory.path)
     told = ensembling.finish() if ensembling else None
     if told and config.refit:
-        told["refit"] = _refit(config, live, clock.deadline + REFIT_SHARE * (budget.seconds or 0.0), console)
+        raw, deadline = RawTable.load(live.prepared / "raw", live.task), clock.deadline + REFIT_SHARE * (budget.seconds or 0.0)
+        told["refit"] = Refit.of(config, directory.path, raw, config.refit, deadline)(live.metric, console)
     summary = summarise(progress, read_run(directory.path), {**names, "seed": config.seed}, traditional.records, told)
     directory.finish(summary)
     live.tear_down()
     print_report(summary, progress.results, live.metric, console, directory.path)
     return summary
-
-
-def _refit(config: DictConfig, live: LiveBenchmark, deadline: float, console: Console) -> dict[str, Any]:
-    """Train the members of the ensemble again, as many as can be until the deadline."""
-    limits = Limits(config.trial.seconds, config.trial.memory_mb)
-    raw = RawTable.load(live.prepared / "raw", live.task)
-    workers = config.executor.get("workers", 1) or cores()
-    return Refit(live.directory, raw, config.refit, limits, workers=workers, deadline=deadline)(live.metric, console)
 
 
 def _account(live: LiveBenchmark, budget: Budget) -> Account:

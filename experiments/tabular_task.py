@@ -116,16 +116,13 @@ class TabularTask:
             raise UserError("`X_train` or `y_train` is None, but must be the table to learn from and its target")
         if not total_walltime_limit > 0:
             raise UserError(f"`total_walltime_limit` is {total_walltime_limit}, but must be seconds above 0")
-        portfolio = {None: [], "greedy": ["portfolio=greedy2021"]}.get(portfolio_selection)
-        if portfolio is None:
-            portfolio = ["portfolio=file", f"portfolio.path={quoted(Path(str(portfolio_selection)).resolve())}"]
         overrides = [
             f"fidelity.min_epochs={min_budget}",
             f"fidelity.max_epochs={max_budget}",
             "fidelity.eta=3",
             f"ensemble.n_best={self.ensemble_nbest}",
             f"trial.seconds={func_eval_time_limit_secs or total_walltime_limit / 2}",
-            *portfolio,
+            *_portfolio(portfolio_selection),
             *([f"space.updates={_flow(self.search_space_updates)}"] if self.search_space_updates else []),
         ]
         self.metric = METRICS.get(optimize_metric, optimize_metric) if optimize_metric else self._metric
@@ -251,6 +248,13 @@ def _of_types(X: Table, feat_types: Sequence[str] | None) -> Table:
     return frame.astype({name: "category" if kind == "categorical" else "float64" for name, kind in wanted})
 
 
+def _portfolio(selection: str | None) -> list[str]:
+    """The words for a portfolio: none for the default of the optimizer."""
+    if selection is None:
+        return []
+    return ["portfolio=greedy2021"] if selection == "greedy" else ["portfolio=file", f"portfolio.path={quoted(Path(selection).resolve())}"]
+
+
 def _flow(value: Any) -> str:
     """Nested mappings and lists as the command line of Hydra reads them.
 
@@ -261,12 +265,6 @@ def _flow(value: Any) -> str:
         return "{" + ", ".join(f"{name}: {_flow(one)}" for name, one in value.items()) + "}"
     if isinstance(value, Sequence) and not isinstance(value, str):
         return "[" + ", ".join(map(_flow, value)) + "]"
-    return (
-        quoted(value)
-        if isinstance(value, str)
-        else "null"
-        if value is None
-        else str(value).lower()
-        if isinstance(value, bool)
-        else str(value)
-    )
+    if isinstance(value, str):
+        return quoted(value)
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

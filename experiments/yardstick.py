@@ -17,12 +17,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 from numpy.typing import NDArray
 from rich.console import Console
 
 from experiments import build
 from experiments.display import clock_text
+from experiments.leaderboard import ranked
+from experiments.records import finished_runs
 from lcbench.errors import UserError, in_words
 from lcbench.files import replacing
 from pipeline.metrics import metric_for, score
@@ -99,23 +100,16 @@ REFERENCES: dict[str, Callable[[Task, int], NDArray[Any]]] = {
 }
 
 
-def read_runs(folder: Path) -> list[tuple[Path, dict[str, Any]]]:
-    """The finished runs under a folder with their summaries.
+def rows(folder: Path, wanted: Sequence[str], console: Console) -> Iterator[dict[str, Any]]:
+    """One row per run: task, seed, metric, and the test score of every wanted reference and of the run's models.
 
     Raises:
-        UserError: if there is none that kept its models.
+        UserError: if no run kept its models.
     """
-    done = sorted(path.parent for path in folder.glob("live/**/DONE"))
-    found = [(path, json.loads((path / "summary.json").read_text(encoding="utf-8"))) for path in done]
-    found = [(path, summary) for path, summary in found if summary.get("ensemble")]
-    if not found:
+    runs = [(path, summary) for path, summary in finished_runs(folder) if summary.get("ensemble")]
+    if not runs:
         raise UserError(f"{folder} holds no finished run that kept its models: give what `runs=` was")
-    return found
-
-
-def rows(folder: Path, wanted: Sequence[str], console: Console) -> Iterator[dict[str, Any]]:
-    """One row per run: task, seed, metric, and the test score of every wanted reference and of the run's models."""
-    runs, start = read_runs(folder), time.monotonic()
+    start = time.monotonic()
     for number, (path, summary) in enumerate(runs):
         file = folder / "yardstick" / f"{summary['task']}-{summary['seed']}.json"
         kept = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
@@ -136,22 +130,18 @@ def rows(folder: Path, wanted: Sequence[str], console: Console) -> Iterator[dict
 
 def references(path: Path, summary: Mapping[str, Any], names: Sequence[str]) -> dict[str, float]:
     """Test scores of references on the task of a run."""
-    from omegaconf import OmegaConf
-
-    config = yaml.safe_load((path / "config.yaml").read_text(encoding="utf-8"))
-    task = build.build_task(OmegaConf.create(config | {"openml": {"cache_dir": None}, "cross_validation": None}))
+    task = build.build_task(build.config_of(path))
     metric = metric_for(summary["metric"]["name"], task.info)
     return {name: score(metric, task.y[task.test], REFERENCES[name](task, summary["seed"])) for name in names}
 
 
 def models(summary: Mapping[str, Any]) -> dict[str, float]:
     """Test scores of what a run found, see `MODELS`."""
-    sign = -1 if summary["metric"]["direction"] == "maximize" else 1
-    ranked = sorted(summary["ensemble"]["models"], key=lambda model: (sign * model["validation_score"], model["name"]))
+    best = ranked(summary)
     test = f"test_{summary['metric']['name']}"
-    networks = [model["test_score"] for model in ranked if model["name"][0].isdigit()]
+    networks = [model["test_score"] for model in best if model["name"][0].isdigit()]
     refitted = summary["ensemble"].get("refit", {}).get("scores", {}).get(test, np.nan)
-    found = (networks[0] if networks else np.nan, ranked[0]["test_score"], summary["ensemble"]["scores"][test], refitted)
+    found = (networks[0] if networks else np.nan, best[0]["test_score"], summary["ensemble"]["scores"][test], refitted)
     return dict(zip(MODELS, found, strict=True))
 
 

@@ -26,24 +26,23 @@ def fit(directory: Path, info: TaskInfo, name: str, metric: Metric, seconds: flo
     """
     start = time.perf_counter()
     raw = RawTable.load(directory / "prepared" / "raw", info)
-    models, predicted, ms, left = [], [], 0.0, seconds
-    for number in range(raw.n_folds):
-        fold = raw.fold(number)
+    folds, models, left = [raw.fold(number) for number in range(raw.n_folds)], [], seconds
+    for number, fold in enumerate(folds):
         model = Constant(info) if name == Constant.name else build(name, info, raw.columns.nominal, seed=seed)
         begun = time.monotonic()
-        model.fit(*fold.part("train"), *fold.part("val"), deadline=begun + left / (raw.n_folds - number))
+        model.fit(*fold.part("train"), *fold.part("val"), deadline=begun + left / (len(folds) - number))
         left -= time.monotonic() - begun
-        val = fold.values[fold.rows["val"]]
         models.append(model)
-        predicted.append(model.predict(val))
-        ms += _milliseconds(model, val[:TIMED_ROWS])
     taken = time.perf_counter() - start
-    (_, val_y), (test, test_y) = raw.part("val"), raw.part("test")
-    kept = Kept(name, np.concatenate(predicted), mean([model.predict(test) for model in models]), ms, taken)
+    held_out = [fold.values[fold.rows["val"]] for fold in folds]
+    val = np.concatenate([model.predict(rows) for model, rows in zip(models, held_out, strict=True)])
+    ms = sum(_milliseconds(model, rows[:TIMED_ROWS]) for model, rows in zip(models, held_out, strict=True))
+    test, test_y = raw.part("test")
+    kept = Kept(name, val, mean([model.predict(test) for model in models]), ms, taken)
     if keep:
         keep_models(directory, models, kept)
     found: dict[str, float] = {}
-    for split, y, predictions in (("val", val_y, kept.val), ("test", test_y, kept.test)):
+    for split, y, predictions in (("val", raw.target("val"), kept.val), ("test", test_y, kept.test)):
         if len(y) == 0:
             continue
         found |= {f"{split}_{column}": value for column, value in scores(info, y, predictions, metric).items()}

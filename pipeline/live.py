@@ -26,7 +26,8 @@ from pipeline.spaces.search_space import SearchSpace
 from pipeline.tasks import Task
 
 if TYPE_CHECKING:
-    from pipeline.training import Recipe, Training
+    from pipeline.learner import Recipe
+    from pipeline.training import Training
 
 CHECKPOINT_SECONDS = 30.0
 """A long training is saved this often inside a rung, so that a killed run repeats half a minute at most."""
@@ -166,7 +167,7 @@ class LiveBenchmark:
         return {"seed": query.seed, "configuration": configuration, "origin": str(query.origin), "n_parameters": n_parameters}
 
     def _recipe(self, query: Query) -> Recipe:
-        from pipeline.training import Recipe
+        from pipeline.learner import Recipe
 
         settings = self.search_space.settings(query.configuration)
         return Recipe(settings, query.seed, self.horizon(query), self.published_defects, self.patience)

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from lcbench.errors import UserError
 from pipeline.ensemble import mean
 from pipeline.members import FOLDER as MEMBERS
-from pipeline.members import PREPROCESSORS, model_file, read_kept
+from pipeline.members import PREPROCESSORS, Kept, model_file, read_kept
 from pipeline.preprocessing.columns import Columns
 
 FOLDER = "predictor"
@@ -161,7 +161,7 @@ class Predictor:
         folder = next((one for one in (path, path / REFITTED, path / FOLDER) if (one / "predictor.json").exists()), None)
         if folder is None:
             raise UserError(f"{path} holds no predictor: name the directory of a finished run that kept its models, or its folder {FOLDER}")
-        about = json.loads((folder / "predictor.json").read_text(encoding="utf-8"))
+        about = description(folder)
         members = tuple(load_parts(folder, name) for name in about["members"])
         views = {part.view for parts in members for part in parts} - {""}
         preprocessors = {view: unpickled(folder / PREPROCESSORS / f"{view}.pkl") for view in views}
@@ -176,12 +176,6 @@ def load_parts(folder: Path, name: str) -> tuple[Part, ...]:
     if path.suffix == ".pkl":
         return tuple(Part(model) for model in unpickled(path))
     return tuple(Part(FittedNetwork(state), state["view"]) for state in load_states(path))
-
-
-def load_views(folder: Path, name: str) -> list[str]:
-    """The keys of the preprocessors that a stored member needs."""
-    path = model_file(folder, name)
-    return [] if path.suffix == ".pkl" else [state["view"] for state in load_states(path)]
 
 
 def load_states(path: Path) -> list[dict[str, Any]]:
@@ -202,12 +196,17 @@ def assemble(directory: Path, names: Sequence[str], weights: Sequence[float], ta
     about = json.loads((directory / "prepared" / "raw" / "columns.json").read_text(encoding="utf-8"))
     about = {"task": task, "columns": about["columns"], "classes": about["classes"]}
     with replacing_folder(directory / FOLDER) as temporary:
-        for name in names:
-            shutil.copy2(model_file(directory, name), temporary / MEMBERS)
-        for key in {key for name in names if (kept := read_kept(directory, name)) for key in kept.arrays}:
-            shutil.copy2(directory / PREPROCESSORS / f"{key}.pkl", temporary / PREPROCESSORS)
+        for kept in filter(None, (read_kept(directory, name) for name in names)):
+            copy_member(directory, kept, temporary)
         describe(temporary, about | {"members": dict(zip(names, map(float, weights), strict=True))})
     return directory / FOLDER
+
+
+def copy_member(source: Path, kept: Kept, to: Path) -> None:
+    """Copy a stored model, with the preprocessors that it needs, from a run or a predictor into a predictor."""
+    shutil.copy2(model_file(source, kept.name), to / MEMBERS)
+    for key in kept.arrays:
+        shutil.copy2(source / PREPROCESSORS / f"{key}.pkl", to / PREPROCESSORS)
 
 
 @contextmanager
@@ -229,3 +228,8 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
 def describe(folder: Path, about: Mapping[str, Any]) -> None:
     """Write predictor.json: `task`, `columns`, `classes`, and the weights of the `members`."""
     (folder / "predictor.json").write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def description(folder: Path) -> dict[str, Any]:
+    """What `describe` wrote."""
+    return json.loads((folder / "predictor.json").read_text(encoding="utf-8"))

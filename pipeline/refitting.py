@@ -7,7 +7,6 @@ test rows.
 
 from __future__ import annotations
 
-import json
 import pickle
 import time
 from collections.abc import Sequence
@@ -94,8 +93,3 @@ def _refit_network(state: dict[str, Any], raw: RawTable, X: NDArray[np.float64],
     with replacing(path) as temporary:
         torch.save([trained], temporary)
     return test
-
-
-def members_of(folder: Path) -> dict[str, Any]:
-    """The description of a saved predictor: ``{"task", "columns", "classes", "members": {name: weight}}``."""
-    return json.loads((folder / "predictor.json").read_text(encoding="utf-8"))

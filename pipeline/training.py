@@ -29,8 +29,6 @@ from pipeline.learner import Learner, Recipe
 from pipeline.preprocessing.prepared import Prepared
 from pipeline.schedules.schedule import learning_rate
 
-__all__ = ["Entry", "Recipe", "Training"]
-
 
 class Entry(NamedTuple):
     """One row of a learning curve."""

@@ -71,5 +71,5 @@ def test_every_task_has_a_panel_with_every_stage(runs):
 
 def test_a_stage_that_is_not_finished_is_named(runs, tmp_path):
     (tmp_path / "bohb").symlink_to(runs / "bohb")
-    with pytest.raises(UserError, match=r"portfolio holds no finished run: make them with `make ablation`"):
+    with pytest.raises(UserError, match=r"portfolio holds no finished run: give what `runs=` was"):
         read(tmp_path)

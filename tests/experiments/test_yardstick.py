@@ -67,7 +67,7 @@ def test_smaller_is_better_where_errors_are_measured():
 
 def test_the_models_of_a_run_are_chosen_by_their_validation_scores():
     listed = [("00000-012", 0.7, 0.6), ("00001-050", 0.8, 0.5), ("linear", 0.9, 0.4)]
-    board = [{"name": name, "validation_score": val, "test_score": test} for name, val, test in listed]
+    board = [{"name": name, "validation_score": val, "test_score": test, "weight": 0.0} for name, val, test in listed]
     ensemble = {"models": board, "scores": {"test_accuracy": 0.65}}
     found = models({"metric": {"name": "accuracy", "direction": "maximize"}, "ensemble": ensemble})
     assert {name: found[name] for name in MODELS[:3]} == {"network": 0.5, "single": 0.4, "ensemble": 0.65}
@@ -92,4 +92,4 @@ def test_one_command_makes_the_table_and_a_second_look_fits_nothing(door, capsys
 
 def test_a_folder_without_runs_is_refused(tmp_path, capsys):
     assert main([str(tmp_path)]) == 2
-    assert "holds no finished run that kept its models" in capsys.readouterr().err
+    assert "holds no finished run: give what `runs=` was" in capsys.readouterr().err

@@ -10,13 +10,14 @@ from lcbench.space import sample
 from lcbench.task import TaskInfo
 from pipeline.augmentation import Mixup
 from pipeline.balancing import balanced
+from pipeline.learner import Recipe
 from pipeline.preprocessing.prepared import Prepared
 from pipeline.preprocessing.raw import SPLITS
 from pipeline.schedules.schedule import learning_rate
 from pipeline.settings import under
 from pipeline.spaces import apt2021, full, lcbench, tiny
 from pipeline.spaces.choices import choices, component, values
-from pipeline.training import Recipe, Training
+from pipeline.training import Training
 
 SIZES = {"train": 90, "val": 40, "test": 30}
 CLASSIFICATION = TaskInfo("blobs", "classification", None, 0, "made up", 90, 40, 30, 6, 3, 2)

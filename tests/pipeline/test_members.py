@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.ensemble import mean
 from pipeline.members import drop, model_file, read_kept
-from pipeline.predictor import load_parts, load_views
+from pipeline.predictor import load_parts
 from pipeline.preprocessing.cache import preprocessor_at
 from pipeline.preprocessing.raw import RawTable
 
@@ -47,10 +47,11 @@ def test_test_rows_are_predicted_by_the_mean_of_the_parts(run):
 def test_what_a_network_sees_is_fitted_on_its_own_training_rows(run):
     folder, task, names = run
     raw = RawTable.load(folder / "prepared" / "raw", task.info)
-    views = load_views(folder, names[0])
+    views = [part.view for part in load_parts(folder, names[0])]
     assert tuple(views) == read_kept(folder, names[0]).arrays
     assert len(set(views)) == raw.n_folds
-    assert load_views(folder, names[2]) == []
+    assert {part.view for part in load_parts(folder, names[2])} == {""}
+    assert read_kept(folder, names[2]).arrays == ()
 
 
 def test_a_dropped_model_leaves_nothing(run, tmp_path):

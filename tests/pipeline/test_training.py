@@ -10,7 +10,7 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss, m
 
 from lcbench.task import TaskInfo
 from pipeline.gradients import gradient_statistics
-from pipeline.learner import Learner
+from pipeline.learner import Learner, Recipe
 from pipeline.metrics import metric_for
 from pipeline.networks.network import build_network
 from pipeline.preprocessing.cache import make
@@ -20,7 +20,7 @@ from pipeline.schedules.schedule import FLOOR, learning_rate
 from pipeline.scores import ClassificationScores, RegressionScores, double_softmax_cross_entropy
 from pipeline.spaces import full, lcbench
 from pipeline.tasks import bundled_task, cross_validated
-from pipeline.training import Recipe, Training
+from pipeline.training import Training
 
 CONFIGURATION = {
     "batch_size": 32,
