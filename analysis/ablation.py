@@ -126,11 +126,13 @@ def draw(table: pd.DataFrame, figure: Figure) -> None:
     panels = figure.subplots(n_rows, COLUMNS, squeeze=False).ravel()
     for axes, task in zip(panels, tasks, strict=False):
         rows = table[table["task"] == task]
-        style.curves(axes, rows.rename(columns={"stage": "optimizer", "seconds": "share"}))
+        style.curves(axes, rows.rename(columns={"stage": "optimizer", "seconds": "share"}), label=False)
         axes.set_xscale("log")
+        axes.set_xlim(rows["seconds"].min(), rows["seconds"].max())
         style.plain_log(axes.xaxis, unit=" s")
         axes.set_title(task)
         axes.set_ylabel(f"test {rows['metric'].iloc[0].replace('_', ' ')}")
+        style.name_lines(axes)  # after the axes have their limits, which say where the lines end
     for axes in panels[len(tasks) :]:
         axes.set_axis_off()
 
