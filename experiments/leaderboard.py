@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+if TYPE_CHECKING:  # the report of a simulated run needs `ranked` and neither of these
+    import pandas as pd
 
-from pipeline.predictor import Part, Predictor
+    from pipeline.predictor import Part, Predictor
 
 ENDS = {"crashed": "crashed", "diverged": "diverged", "timeout": "hit the time limit", "memout": "hit the memory limit"}
 """How a training can fail, in words."""
@@ -27,6 +28,8 @@ def leaderboard(summary: Mapping[str, Any]) -> pd.DataFrame:
     Columns: ``name``, ``validation_score``, ``test_score`` (NaN without test rows), ``fit_seconds``, ``predict_seconds_per_1000``,
     ``weight``.
     """
+    import pandas as pd
+
     return pd.DataFrame(ranked(summary)).astype({"test_score": float})
 
 
