@@ -33,7 +33,7 @@ test: ## the tests, minutes
 test-all: ## every test, the slow ones included
 	$(PYTHON) -m pytest
 
-perf: ## measure overhead, journals, the database, its import, the surrogate and simulated runs on this machine (half an hour)
+perf: ## measure overhead, journals, the database, its import, the surrogate, simulated runs and trainings on this machine (half an hour)
 	$(PYTHON) tests/perf/overhead.py
 	$(PYTHON) tests/perf/speed.py
 	$(PYTHON) tests/perf/database.py
@@ -41,6 +41,7 @@ perf: ## measure overhead, journals, the database, its import, the surrogate and
 	$(PYTHON) tests/perf/surrogate.py
 	$(PYTHON) tests/perf/simulation.py
 	$(PYTHON) -m tests.perf.peers
+	$(PYTHON) tests/perf/trainer.py
 
 record: ## record the small database anew and fit its surrogates (an hour and a half on two cores; needs the OpenML tasks)
 	$(PYTHON) run.py -m task=$(RECORDED) space=lcbench optimizer=random seed=1 budget.trials=$(CONFIGURATIONS) runs=runs/shipped \

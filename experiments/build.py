@@ -17,10 +17,9 @@ from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from experiments.executors import Workers
+from experiments.executors import Evaluator, Workers
 from experiments.records import stored_config
 from experiments.simulated import Simulated, Timed
-from lcbench.benchmark import CurveBenchmark
 from lcbench.errors import UserError
 from lcbench.metric import Metric
 from lcbench.task import TaskInfo
@@ -172,7 +171,7 @@ def build_metric(config: DictConfig, task: Task) -> Metric:
     return metric
 
 
-def build_executor(config: DictConfig, benchmark: CurveBenchmark) -> Workers:
+def build_executor(config: DictConfig, benchmark: Evaluator) -> Workers:
     """Where the queries are evaluated."""
     return _build(config.executor, "executor", benchmark)
 

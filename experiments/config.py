@@ -95,6 +95,28 @@ class CompareConfig:
     studies: str = ""
 
 
+@dataclass
+class CollectConfig:
+    """Every key of conf/collect.yaml; the groups are checked by the signature of what they build."""
+
+    space: Any = None
+    executor: Any = None
+    name: str = "default"
+    tasks: Any = None
+    configs: Any = 200
+    seeds: Any = 1
+    epochs: int = 50
+    draw: int = 0
+    metric: str | None = None
+    seconds: float | None = None
+    retry: bool = False
+    trial: TrialConfig = field(default_factory=TrialConfig)
+    openml: OpenMLConfig = field(default_factory=OpenMLConfig)
+    plan: bool = False
+    status: bool = False
+    collections: str = ""
+
+
 def register() -> None:
     """Make the schemas and the ``${root:}`` resolver known to Hydra; called before anything is composed."""
     from hydra.core.config_store import ConfigStore
@@ -103,6 +125,7 @@ def register() -> None:
     OmegaConf.register_new_resolver("root", lambda: str(ROOT), replace=True)
     ConfigStore.instance().store(name="run_schema", node=RunConfig)
     ConfigStore.instance().store(name="compare_schema", node=CompareConfig)
+    ConfigStore.instance().store(name="collect_schema", node=CollectConfig)
 
 
 def check_seed(seed: int) -> int:

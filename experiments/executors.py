@@ -1,4 +1,7 @@
-"""Where queries are evaluated: one at a time, or as many at once as there are workers. The loop sees no difference."""
+"""Where queries are evaluated: one at a time, or as many at once as there are workers. The loop sees no difference.
+
+What is asked is a query and what comes is a result, or whatever else the benchmark takes and gives (`pipeline.recorder`).
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, Protocol
 
-from lcbench.benchmark import CurveBenchmark
 from lcbench.errors import UserError
-from lcbench.query import Query, Result
+
+
+class Evaluator(Protocol):
+    """What answers: a benchmark."""
+
+    def evaluate(self, query: Any) -> Any:
+        """Answer one query."""
+        ...
 
 
 class Executor(Protocol):
@@ -21,11 +30,11 @@ class Executor(Protocol):
     slots: int
     """How many evaluations run at the same time."""
 
-    def submit(self, query: Query) -> None:
+    def submit(self, query: Any) -> None:
         """Queue a query."""
         ...
 
-    def next(self) -> Result:
+    def next(self) -> Any:
         """Wait for the next result; an exception of the benchmark itself is raised here."""
         ...
 
@@ -51,12 +60,12 @@ class Serial:
 
     slots = 1
 
-    def __init__(self, benchmark: CurveBenchmark) -> None:
+    def __init__(self, benchmark: Evaluator) -> None:
         self._benchmark = benchmark
-        self._queue: deque[Query] = deque()
+        self._queue: deque[Any] = deque()
         self._jobs: deque[Callable[[], None]] = deque()
 
-    def submit(self, query: Query) -> None:
+    def submit(self, query: Any) -> None:
         """Queue a query."""
         self._queue.append(query)
 
@@ -69,7 +78,7 @@ class Serial:
         while self._jobs:
             self._jobs.popleft()()
 
-    def next(self) -> Result:
+    def next(self) -> Any:
         """Do one job, if there is one, and evaluate the oldest query."""
         if self._jobs:
             self._jobs.popleft()()
@@ -84,7 +93,7 @@ class Serial:
 class Local:
     """One thread per worker, each of which supervises one child process at a time (pipeline/sandbox.py)."""
 
-    def __init__(self, benchmark: CurveBenchmark, *, workers: int | None = None) -> None:
+    def __init__(self, benchmark: Evaluator, *, workers: int | None = None) -> None:
         if workers is not None and workers < 1:
             raise UserError(f"`executor.workers` is {workers}, but must be at least 1, or null for one per core")
         self.slots = workers or cores()
@@ -92,7 +101,7 @@ class Local:
         self._pool = ThreadPoolExecutor(self.slots, "worker")
         self._done: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
 
-    def submit(self, query: Query) -> None:
+    def submit(self, query: Any) -> None:
         """Queue a query."""
         self._pool.submit(self._benchmark.evaluate, query).add_done_callback(self._done.put)
 
@@ -110,7 +119,7 @@ class Local:
         with suppress(queue.Empty):
             self._done.get_nowait().result()
 
-    def next(self) -> Result:
+    def next(self) -> Any:
         """Wait for whichever evaluation ends first."""
         return self._done.get().result()
 

@@ -247,7 +247,7 @@ class TrainingLog(EventLog):
         query, place = result.query, {"trial": result.query.trial, **self.place(result.query)}
         if not result.ok:  # a child that died early has written nothing, but the trial is a row of the table all the same
             about: dict[str, Any] = {"seed": query.seed, "configuration": plain(query.configuration), "origin": str(query.origin)}
-            self._ends.append(training_record(**place, **about, n_parameters=-1))
+            self._ends.append(training_record(**place, **about))
         self._ends.append(end_record(**place, epoch=query.epoch, status=result.status, error=result.error))
         super().told(result)
 

@@ -17,7 +17,7 @@ Merging (`trainings_from_journals`) reads the journals in the order given and fo
 4. *Status.* Of several ends that of the largest epoch counts, of equal ones the last read; without any, the training is
    ``unfinished``: it is running, or its process died without a word. A failure keeps the curve that it reached.
 5. *Name.* The first record of a training may be repeated by any process that knows it. Why the trial was begun counts, not
-   that it was promoted later; a number of parameters counts, not the -1 of a process that does not know it.
+   that it was promoted later; a number of parameters counts, not the -1 of a process that does not know it; of further scalars the last.
 """
 
 from __future__ import annotations
@@ -42,10 +42,28 @@ from lcbench.training import Training
 
 
 def training_record(
-    *, trial: int, horizon: int, seed: int, configuration: Mapping[str, Any], origin: str, n_parameters: int
+    *,
+    trial: int,
+    horizon: int,
+    seed: int,
+    configuration: Mapping[str, Any],
+    origin: str,
+    n_parameters: int = -1,
+    results: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
-    """The record of a training that begins or is resumed; `configuration` in plain values (`lcbench.space.plain`)."""
-    about = {"seed": seed, "configuration": dict(configuration), "origin": str(origin), "n_parameters": n_parameters}
+    """The record of a training that begins or is resumed.
+
+    Args:
+        trial: number of the training in its run.
+        horizon: annealing horizon in epochs.
+        seed: seed of the training.
+        configuration: in plain values (`lcbench.space.plain`).
+        origin: why it was proposed.
+        n_parameters: of the network, -1 where it is not known.
+        results: further scalars of the training by name.
+    """
+    about: dict[str, Any] = {"seed": seed, "configuration": dict(configuration), "origin": str(origin), "n_parameters": n_parameters}
+    about["results"] = dict(results or {})
     return {"kind": "training", "trial": trial, "horizon": horizon, **about}
 
 
@@ -119,6 +137,7 @@ class Draft:
             status=status,
             error=error,
             curve=_merged(self.sessions),
+            results=self.about["results"],
         )
 
     def _outcome(self) -> tuple[str, str]:
@@ -163,6 +182,7 @@ def _agreed(about: dict[str, Any] | None, record: dict[str, Any]) -> dict[str, A
         "seed": int(record["seed"]),
         "origin": str(record["origin"]),
         "n_parameters": int(record["n_parameters"]),
+        "results": {str(name): float(value) for name, value in record["results"].items()},
     }
     if about is None:
         return found
@@ -172,7 +192,8 @@ def _agreed(about: dict[str, Any] | None, record: dict[str, Any]) -> dict[str, A
                 f"its {name} is {found[name]}, but an earlier record has {about[name]}; these journals belong to different runs"
             )
     origin = found["origin"] if about["origin"] == Origin.PROMOTION else about["origin"]
-    return {**about, "origin": origin, "n_parameters": max(about["n_parameters"], found["n_parameters"])}
+    count, results = max(about["n_parameters"], found["n_parameters"]), about["results"] | found["results"]
+    return {**about, "origin": origin, "n_parameters": count, "results": results}
 
 
 def _checked_end(record: dict[str, Any]) -> dict[str, Any]:

@@ -8,37 +8,45 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from pipeline.kernels.statistics import moments_and_quantiles
+
 MOST_LAYERS = 6
 """Layer-wise columns exist for networks of at most so many linear layers: a deep residual network would have a thousand."""
+MOMENTS = ("max", "mean", "std")
 QUANTILES = {"q10": 0.10, "q25": 0.25, "median": 0.50, "q75": 0.75, "q90": 0.90}
+_SHARES = np.array(list(QUANTILES.values()))
 
 
-def gradient_statistics(linears: Sequence[nn.Linear]) -> dict[str, float]:
-    """Max, mean, standard deviation and quantiles of all scalar gradients, and the mean L2 norm over parameter tensors.
-
-    Columns ``gradient_<statistic>`` are over the whole network, ``gradient_<statistic>_layer_<i>`` over the weights and
-    bias of linear layer i (see `MOST_LAYERS`); LCBench has no layer-wise norm, so there is none here.
+def gradients_of(linears: Sequence[nn.Linear]) -> list[list[NDArray[np.float32]]]:
+    """What the last backward pass left, per layer the gradient of its weights and of its bias.
 
     Raises:
         ValueError: if there was no backward pass.
     """
-    tensors = [[p.grad for p in layer.parameters()] for layer in linears]
-    if any(gradient is None for layer in tensors for gradient in layer):
+    gradients = [[p.grad for p in layer.parameters()] for layer in linears]
+    if any(gradient is None for layer in gradients for gradient in layer):
         raise ValueError("gradient statistics need a backward pass: a parameter has no gradient")
-    layers = [np.concatenate([g.detach().numpy().ravel() for g in layer if g is not None]) for layer in tensors]
-    columns = {f"gradient_{name}": value for name, value in _statistics(np.concatenate(layers)).items()}
-    columns["gradient_norm"] = float(np.mean([float(g.norm()) for layer in tensors for g in layer if g is not None]))
+    return [[g.detach().numpy() for g in layer if g is not None] for layer in gradients]
+
+
+def gradient_statistics(gradients: Sequence[Sequence[NDArray[np.float32]]]) -> dict[str, float]:
+    """Max, mean, standard deviation and quantiles of all scalar gradients, and the mean L2 norm over parameter tensors.
+
+    Columns ``gradient_<statistic>`` are over the whole network, ``gradient_<statistic>_layer_<i>`` over the weights and
+    bias of linear layer i (see `MOST_LAYERS`); LCBench has no layer-wise norm, so there is none here. All are NaN if a gradient is.
+    """
+    layers = [np.concatenate([g.ravel() for g in layer]) for layer in gradients]
+    columns = _columns(np.concatenate(layers), "")
+    columns["gradient_norm"] = float(np.mean([_norm(g.ravel()) for layer in gradients for g in layer]))
     for i, layer in enumerate(layers if len(layers) <= MOST_LAYERS else []):
-        columns |= {f"gradient_{name}_layer_{i}": value for name, value in _statistics(layer).items()}
+        columns |= _columns(layer, f"_layer_{i}")
     return columns
 
 
-def _statistics(gradients: NDArray[np.float32]) -> dict[str, float]:  # (number of scalars,)
-    with np.errstate(all="ignore"):  # a diverging training has infinite gradients; its curve says so
-        return _moments_and_quantiles(gradients)
+def _columns(values: NDArray[np.float32], suffix: str) -> dict[str, float]:  # (number of scalars,)
+    named = zip((*MOMENTS, *QUANTILES), moments_and_quantiles(values, _SHARES).tolist(), strict=True)
+    return {f"gradient_{name}{suffix}": value for name, value in named}
 
 
-def _moments_and_quantiles(gradients: NDArray[np.float32]) -> dict[str, float]:
-    moments = {"max": gradients.max(), "mean": gradients.mean(), "std": gradients.std(dtype=np.float64)}
-    quantiles = zip(QUANTILES, np.quantile(gradients, list(QUANTILES.values())), strict=True)
-    return {name: float(value) for name, value in (*moments.items(), *quantiles)}
+def _norm(values: NDArray[np.float32]) -> float:
+    return float(np.sqrt(values.astype(np.float64) @ values.astype(np.float64)))

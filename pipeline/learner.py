@@ -19,7 +19,7 @@ from torch import Tensor
 
 from lcbench.metric import Metric
 from pipeline.augmentation import Mixup
-from pipeline.gradients import gradient_statistics
+from pipeline.gradients import gradient_statistics, gradients_of
 from pipeline.networks.network import Network, build_network
 from pipeline.preprocessing.prepared import Prepared, class_weights
 from pipeline.preprocessing.raw import SPLITS, SplitName
@@ -74,8 +74,12 @@ class Learner:
     def advance(self, epoch: int, rate: float) -> dict[str, float]:
         """Train one epoch at a learning rate (none in epoch 0), and measure; every column of the entry but the rate."""
         self.network.start_epoch(epoch)
-        values = self._train(epoch, rate) if epoch else self._look()
-        return values | self.judge() | gradient_statistics(list(self.network.linears))
+        if epoch:
+            values = self._train(epoch, rate)
+        else:
+            values = {f"train_{name}": value for name, value in self._score("train").items()}
+            self._look()
+        return values | self.judge() | gradient_statistics(self._gradients())
 
     def judge(self) -> dict[str, float]:
         """Scores of the judged network on the validation and test rows."""
@@ -117,15 +121,16 @@ class Learner:
             return None
         return Mixup.of_epoch(float(settings["mixup.alpha"]), self.recipe.seed, epoch)
 
-    def _look(self) -> dict[str, float]:
-        """Scores of the untrained network, and the gradients of one batch, with no step taken."""
-        values = {f"train_{name}": value for name, value in self._score("train").items()}
+    def _look(self) -> None:
+        """Find the gradients of one batch, with no step taken."""
         state = copy.deepcopy(self.network.state_dict())
         self.network.train()
         rows = self._batches(0)[0]
         self.scores.loss(self.network(self.X["train"][rows]), self.y["train"][rows]).backward()
         self.network.load_state_dict(state)  # a training pass moves the statistics of batch normalisation
-        return values
+
+    def _gradients(self) -> list[list[NDArray[np.float32]]]:
+        return gradients_of(self.network.linears)
 
     def _batches(self, epoch: int) -> tuple[Tensor, ...]:
         """Shuffled row numbers; the last incomplete batch is dropped unless it is the only one."""
@@ -134,9 +139,13 @@ class Learner:
         return order[: n - n % size].split(size) if size < n else (order,)
 
     @torch.inference_mode()
-    def _score(self, split: SplitName) -> dict[str, float]:
+    def _outputs(self, split: SplitName) -> Tensor:  # (n, n_outputs)
         network = self.judged.eval()
-        outputs = torch.cat([network(rows) for rows in self.X[split].split(EVALUATION_ROWS)])
+        return torch.cat([network(rows) for rows in self.X[split].split(EVALUATION_ROWS)])
+
+    @torch.inference_mode()
+    def _score(self, split: SplitName) -> dict[str, float]:
+        outputs = self._outputs(split)
         values = self.scores(outputs, self.y[split])
         if self.recipe.published_defects and split == "test" and "cross_entropy" in values:
             values["cross_entropy"] = double_softmax_cross_entropy(outputs, self.y[split])

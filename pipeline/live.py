@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import multiprocessing
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,11 +20,12 @@ from lcbench.errors import UserError
 from lcbench.journal import Journal
 from lcbench.metric import Metric
 from lcbench.query import Query, Result, Status
-from lcbench.recording import epoch_record, training_record
+from lcbench.recording import end_record, epoch_record, training_record
 from lcbench.space import key, plain
 from lcbench.task import TaskInfo
 from pipeline.spaces.search_space import SearchSpace
 from pipeline.tasks import Task
+from pipeline.threads import one_thread
 
 if TYPE_CHECKING:
     from pipeline.learner import Recipe
@@ -94,12 +96,11 @@ class LiveBenchmark:
 
     def evaluate(self, query: Query) -> Result:
         """Train `query.trial` up to `query.epoch`, from its checkpoint where there is one."""
-        import torch
-
-        torch.set_num_threads(1)  # parallelism is over trials; two threads per small network were 18 times slower
+        one_thread()
         training = self._begin(query)
         spent = training.entries[-1].seconds if training.entries else 0.0
-        diverged = self._train(training, query.epoch + self.extra_epochs, query)
+        with Journal(self.directory / "journals" / f"{multiprocessing.current_process().name}.journal") as journal:
+            diverged = self._train(training, query, journal.append)
         curve = LearningCurve.from_entries(training.entries)
         seconds = max(float(curve.seconds[-1]) - spent, 0.0)
         if diverged:
@@ -110,6 +111,21 @@ class LiveBenchmark:
         if self.keep:
             self._keep(training, query, judged)
         return Result.measured(query, curve, self.metric.loss(curve.at(judged)[self.metric.on("val")]), seconds)
+
+    def record(self, query: Query) -> list[dict[str, Any]]:
+        """Train a query from scratch and return what would stand in a journal, the end included; nothing is written.
+
+        Raises:
+            ValueError: if trials are continued, for then there is more to keep.
+        """
+        if self.continue_trials:
+            raise ValueError("this is a bug: only a benchmark with continue_trials=False can record")
+        one_thread()
+        training, records = self._begin(query), list[dict[str, Any]]()
+        diverged = self._train(training, query, records.append)
+        status = Status.DIVERGED if diverged else Status.SUCCESS
+        end = end_record(trial=query.trial, horizon=self.horizon(query), epoch=query.epoch, status=status, error=diverged)
+        return [*records, end]
 
     @property
     def extra_epochs(self) -> int:
@@ -135,22 +151,21 @@ class LiveBenchmark:
             return training
         return Training(data, recipe, self.metric)  # the checkpoint is damaged, or already further: train again
 
-    def _train(self, training: Training, target: int, query: Query) -> str:
-        """Advance to `target`, every epoch to the journal; returns why the training diverged, or nothing."""
+    def _train(self, training: Training, query: Query, append: Callable[[dict[str, Any]], None]) -> str:
+        """Advance to the epoch of the query, every epoch to `append`; returns why the training diverged, or nothing."""
         name: dict[str, Any] = {"trial": query.trial, "horizon": self.horizon(query)}
         saved = training.entries[-1].seconds if training.entries else 0.0
-        with Journal(self.directory / "journals" / f"{multiprocessing.current_process().name}.journal") as journal:
-            if not training.entries:
-                journal.append(training_record(**name, **self._describe(query, training.n_parameters)))
-            while training.epoch < target and not training.stopped:
-                epoch, seconds, values = training.advance()
-                journal.append(epoch_record(**name, epoch=epoch, seconds=seconds, values=values))
-                bad = [column for column in ("train_loss", self.metric.on("val")) if not math.isfinite(values[column])]
-                if bad:
-                    return f"{bad[0]} is {values[bad[0]]} after epoch {epoch}"
-                if self.continue_trials and seconds - saved > CHECKPOINT_SECONDS:
-                    training.save(self._checkpoint(query))
-                    saved = seconds
+        if not training.entries:
+            append(training_record(**name, **self._describe(query, training)))
+        while training.epoch < query.epoch + self.extra_epochs and not training.stopped:
+            epoch, seconds, values = training.advance()
+            append(epoch_record(**name, epoch=epoch, seconds=seconds, values=values))
+            bad = [column for column in ("train_loss", self.metric.on("val")) if not math.isfinite(values[column])]
+            if bad:
+                return f"{bad[0]} is {values[bad[0]]} after epoch {epoch}"
+            if self.continue_trials and seconds - saved > CHECKPOINT_SECONDS:
+                training.save(self._checkpoint(query))
+                saved = seconds
         return ""
 
     def _keep(self, training: Training, query: Query, epoch: int) -> None:
@@ -162,9 +177,10 @@ class LiveBenchmark:
         keep_networks(self.directory, training, member_name(query), arrays, epoch)
 
     @staticmethod
-    def _describe(query: Query, n_parameters: int) -> dict[str, Any]:
-        configuration = plain(query.configuration)
-        return {"seed": query.seed, "configuration": configuration, "origin": str(query.origin), "n_parameters": n_parameters}
+    def _describe(query: Query, training: Training) -> dict[str, Any]:
+        """Everything about a training but its name; the scalar ``compiled`` says who trained it (`pipeline.compiled`)."""
+        about = {"seed": query.seed, "configuration": plain(query.configuration), "origin": str(query.origin)}
+        return {**about, "n_parameters": training.n_parameters, "results": {"compiled": float(training.compiled)}}
 
     def _recipe(self, query: Query) -> Recipe:
         from pipeline.learner import Recipe

@@ -29,7 +29,15 @@ from lcbench.metric import Metric
 from lcbench.query import Query, Result, Status
 from lcbench.task import TaskInfo
 
-PRELOAD = ("__main__", "pipeline.training", "pipeline.live", "pipeline.preprocessing.cache", "sklearn.impute", "sklearn.preprocessing")
+PRELOAD = (
+    "__main__",
+    "pipeline.training",
+    "pipeline.kernels.ready",
+    "pipeline.live",
+    "pipeline.preprocessing.cache",
+    "sklearn.impute",
+    "sklearn.preprocessing",
+)
 RESERVE_BYTES = 2**20
 """Freed when a child runs out of memory, so that it can still say so."""
 _REAPING = threading.Lock()
@@ -228,16 +236,20 @@ class Sandbox:
 
     def evaluate(self, query: Query) -> Result:
         """Answer in a child; may be called from several threads, each of which then supervises one child."""
-        slot = self._take_slot()
         start = time.perf_counter()
-        try:
-            name, stop = f"worker-{slot}", self._stop[0]
-            answer = run_in_child(_evaluate, self.benchmark, query, limits=self.limits, name=name, deadline=self.deadline, stop=stop)
-        finally:
-            self._slots.put(slot)
+        answer = self.call(_evaluate, self.benchmark, query)
         if isinstance(answer, Failure):
             return Result.failure(query, answer.status, answer.error, seconds=time.perf_counter() - start)
         return answer
+
+    def call(self, function: Callable[..., Any], *args: object, times: int = 1) -> Any | Failure:
+        """Call a picklable function in a child that may take `times` as long as one evaluation."""
+        slot = self._take_slot()
+        limits = Limits(None if self.limits.seconds is None else times * self.limits.seconds, self.limits.memory_mb)
+        try:
+            return run_in_child(function, *args, limits=limits, name=f"worker-{slot}", deadline=self.deadline, stop=self._stop[0])
+        finally:
+            self._slots.put(slot)
 
     @property
     def stop_signal(self) -> Connection:

@@ -28,19 +28,22 @@ class ClassificationScores:
 
     def __call__(self, outputs: Tensor, y: Tensor) -> dict[str, float]:  # (n, C), (n,)
         """Score one split; balanced accuracy is the mean recall over the classes that occur in it."""
+        values = self._usual(outputs, y)
+        if self.extra and self.extra.name not in values:
+            values[self.extra.name] = score(self.extra, y.cpu().numpy(), self.predictions(outputs))
+        return values
+
+    def _usual(self, outputs: Tensor, y: Tensor) -> dict[str, float]:  # (n, C), (n,)
         hit = (outputs.argmax(1) == y).double()
         n_classes = len(self.weights)
         support = torch.bincount(y, minlength=n_classes)
         recall = torch.bincount(y, hit, minlength=n_classes)[support > 0] / support[support > 0]
-        values = {
+        return {
             "loss": float(self.loss(outputs, y)),
             "accuracy": float(hit.mean()),
             "balanced_accuracy": float(recall.mean()),
             "cross_entropy": float(functional.cross_entropy(outputs, y)),
         }
-        if self.extra and self.extra.name not in values:
-            values[self.extra.name] = score(self.extra, y.cpu().numpy(), self.predictions(outputs))
-        return values
 
     def predictions(self, outputs: Tensor) -> NDArray[np.float32]:  # (n, C) -> (n, C)
         """Class probabilities: the softmax of the logits."""

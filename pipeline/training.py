@@ -24,8 +24,9 @@ from numpy.typing import NDArray
 
 from lcbench.files import replacing
 from lcbench.metric import Metric
+from pipeline.compiled import CompiledLearner, learner_of
 from pipeline.ensemble import mean
-from pipeline.learner import Learner, Recipe
+from pipeline.learner import Recipe
 from pipeline.preprocessing.prepared import Prepared
 from pipeline.schedules.schedule import learning_rate
 
@@ -47,7 +48,7 @@ class Training:
     def __init__(self, folds: Sequence[Prepared], recipe: Recipe, metric: Metric | None = None) -> None:
         """Build the networks; `metric` is scored too if it is not one of those that always are."""
         self.recipe = recipe
-        self.learners = tuple(Learner(data, recipe, metric) for data in folds)
+        self.learners = tuple(learner_of(data, recipe, metric) for data in folds)
         self.entries: list[Entry] = []
         self._best: dict[str, Any] = {}
 
@@ -60,6 +61,11 @@ class Training:
     def n_parameters(self) -> int:
         """Weights of one network."""
         return self.learners[0].network.n_parameters
+
+    @property
+    def compiled(self) -> bool:
+        """True if the compiled training knows these networks, and not torch's layers."""
+        return isinstance(self.learners[0], CompiledLearner)
 
     @property
     def stopped(self) -> bool:

@@ -32,8 +32,8 @@ class Stochastic(nn.Module):
             raise RuntimeError("this is a bug: the network trains, but `start_epoch` was not called, so its layers have no random streams")
         return self._generator
 
-    @generator.setter
-    def generator(self, generator: torch.Generator) -> None:
+    def start(self, generator: torch.Generator) -> None:
+        """Take the stream of an epoch."""
         self._generator = generator
 
     def __getstate__(self) -> dict[str, Any]:
@@ -45,5 +45,5 @@ def start_epoch(network: nn.Module, seed: int, epoch: int) -> None:
     layers: Counter[Purpose] = Counter()
     for layer in network.modules():
         if isinstance(layer, Stochastic):
-            layer.generator = stream(seed, epoch, layer.purpose, layers[layer.purpose])
+            layer.start(stream(seed, epoch, layer.purpose, layers[layer.purpose]))
             layers[layer.purpose] += 1

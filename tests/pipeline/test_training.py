@@ -9,7 +9,7 @@ import torch
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss, mean_absolute_error, r2_score, root_mean_squared_error
 
 from lcbench.task import TaskInfo
-from pipeline.gradients import gradient_statistics
+from pipeline.gradients import gradient_statistics, gradients_of
 from pipeline.learner import Learner, Recipe
 from pipeline.metrics import metric_for
 from pipeline.networks.network import build_network
@@ -124,7 +124,7 @@ def test_published_defects_change_only_the_test_cross_entropy(data):
 def test_gradient_statistics_equal_a_plain_computation():
     network = _network(3)
     network(torch.randn(8, 5, generator=torch.Generator().manual_seed(0))).square().sum().backward()
-    values = gradient_statistics(list(network.linears))
+    values = gradient_statistics(gradients_of(network.linears))
     everything = torch.cat([p.grad.flatten() for p in network.parameters()]).numpy()
     layer = torch.cat([p.grad.flatten() for p in network.linears[1].parameters()]).numpy()
     assert values["gradient_max"] == everything.max()
@@ -139,12 +139,12 @@ def test_gradient_statistics_equal_a_plain_computation():
 def test_deep_networks_have_no_columns_per_layer(n_layers, n_columns):
     network = _network(n_layers)
     network(torch.ones(2, 5)).sum().backward()
-    assert len(gradient_statistics(network.linears)) == n_columns
+    assert len(gradient_statistics(gradients_of(network.linears))) == n_columns
 
 
 def test_gradient_statistics_need_a_backward_pass():
     with pytest.raises(ValueError, match="need a backward pass"):
-        gradient_statistics(_network(1).linears)
+        gradients_of(_network(1).linears)
 
 
 def test_the_curve_learns_and_has_every_column(data):

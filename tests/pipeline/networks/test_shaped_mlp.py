@@ -1,4 +1,4 @@
-"""The network of LCBench: its weights, masks and outputs are those of every curve that is recorded, to the bit; hexagons are mended."""
+"""The network of LCBench: weights, masks and outputs of a seed stay what they are, to the bit; hexagons are mended."""
 
 import hashlib
 
@@ -12,14 +12,14 @@ from pipeline.networks.stochastic import Stochastic
 from pipeline.streams import Purpose, stream
 
 GOLDEN = [
-    ((18, 4, 3, 256, 0.2, 1), "b3cc2a7a69c91761", "67f080b072b105d4", [-0.1216204986, -0.0600833967, -0.1531753242, 0.0306113735]),
+    ((18, 4, 3, 256, 0.2, 1), "b3cc2a7a69c91761", "0201cd414e0e5eae", [-0.1567195505, -0.092870988, -0.0665702149, 0.1060356572]),
     ((5, 1, 1, 64, 0.5, 7), "8639eef4eb022b48", "e3b0c44298fc1c14", [0.7200103998]),
-    ((7, 3, 5, 64, 1.0, 3), "6ed1167d79edae8f", "1a592cc3c770a7ea", [-0.1902236193, 0.1928496510, 0.1476756632]),
+    ((7, 3, 5, 64, 1.0, 3), "6ed1167d79edae8f", "3b025cf1c13991e9", [-0.1150161922, 0.2241529226, 0.178087309]),
     ((6, 2, 4, 100, 0.04, 0), "e87cb415c09b5bc1", "c7de6f41f2595786", [0.0211116821, -0.0972783267]),
 ]
 """(features, outputs, layers, units, dropout, seed); checksums of the weights and of the masks of epoch 3; first output in training.
 
-Written down before the network was rebuilt from parts.
+Weights were written down before the network was rebuilt from parts, masks when dropout got its own draws (docs/decisions/0013).
 """
 
 

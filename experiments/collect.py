@@ -1,0 +1,320 @@
+"""Record learning curves by the thousand: every configuration on every task with every seed, one training per core, resumed at any time.
+
+python -m experiments.collect tasks=vehicle,car configs=2000 [seeds=1,2 space=lcbench epochs=50 name=mine plan=true | status=true …]
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from experiments import build
+from experiments.collection import GROWS, PER_SEED, CollectionDirectory, Recording, Wanted, configuration, read_about
+from experiments.config import register
+from experiments.door import CONF, Door
+from experiments.executors import Workers
+from experiments.overrides import names, seeds
+from experiments.records import check_folder
+from lcbench.commands.progress import progress_bar
+from lcbench.errors import UserError
+from lcbench.header import provenance_now
+from lcbench.query import Origin, Query
+from lcbench.rundir import HEADER, read_header, write_header
+from pipeline.live import LiveBenchmark
+from pipeline.recorder import Chunk, Recorded, Recorder, failed
+from pipeline.sandbox import Limits, Sandbox, warm_up
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+CHUNK_SECONDS = 5.0
+"""Trainings that one child does take about so long together."""
+LONGEST_CHUNK = 64
+PROBES = 8
+"""Configurations per task that a plan is made from."""
+PROBE_EPOCHS = 2
+
+
+@dataclass
+class Source:
+    """One task of a collection: what trains on it, what is recorded, what is missing."""
+
+    live: LiveBenchmark
+    recording: Recording
+    missing: Iterator[Query]
+    waiting: deque[Query] = field(default_factory=deque)
+    """The next ones; what has to be done again stands in front."""
+
+    @property
+    def next_trial(self) -> int | None:
+        """Number of the configuration that comes next, None if there is none."""
+        if not self.waiting:
+            self.waiting.extend(islice(self.missing, 1))
+        return self.waiting[0].trial % PER_SEED if self.waiting else None
+
+    def chunk(self) -> Chunk:
+        """The next trainings, about `CHUNK_SECONDS` of them; one at a time before it is known how long one takes."""
+        mean = self.recording.mean_seconds
+        size = 1 if mean is None else max(1, min(LONGEST_CHUNK, int(CHUNK_SECONDS / max(mean, 1e-3))))
+        self.waiting.extend(islice(self.missing, max(0, size - len(self.waiting))))
+        return Chunk(self.live, tuple(self.waiting.popleft() for _ in range(min(size, len(self.waiting)))))
+
+
+def collect(config: DictConfig, tasks: dict[str, DictConfig], console: Console) -> None:
+    """Record what is missing of a collection, then make its database anew.
+
+    Raises:
+        UserError: if the collection was begun otherwise, or another process works in it.
+    """
+    path = Path(config.collections) / config.name
+    wanted = wanted_of(config)
+    with CollectionDirectory(path) as directory:
+        _describe(directory, config, tasks, wanted)
+        console.print(f"collection {path}", highlight=False, soft_wrap=True)
+        if config.status:
+            console.print(status_table(path, list(tasks), str(config.space.name), wanted))
+            return
+        warm_up()
+        sources = {task: _source(one, path / task / str(config.space.name), config, wanted) for task, one in tasks.items()}
+        sandbox = Sandbox(None, Limits(config.trial.seconds, config.trial.memory_mb))
+        executor = build.build_executor(config, Recorder(sandbox))
+        try:
+            if config.plan:
+                console.print(_plan(sources, executor, wanted, console))
+                return
+            _record_all(sources, executor, wanted, config, console)
+        except BaseException:
+            sandbox.stop()
+            raise
+        finally:
+            executor.close()
+            for source in sources.values():
+                source.recording.close()
+                source.live.tear_down()
+        with console.status("writing database.h5"):
+            database = directory.pack()
+        console.print(f"{database} is made; `python -m lcbench info {database}` shows it", highlight=False, soft_wrap=True)
+
+
+def wanted_of(config: DictConfig) -> Wanted:
+    """What the configuration asks for.
+
+    Raises:
+        UserError: if a number is out of range.
+    """
+    ends = re.fullmatch(r"(\d+)(?:\.\.(\d+))?", str(config.configs))
+    if not ends:
+        raise UserError(f"`configs` is {config.configs!r}, but must be a number or from..to: configs=2000, configs=1000..1999")
+    first, end = (int(ends[1]), int(ends[2]) + 1) if ends[2] else (0, int(ends[1]))
+    if not first < end <= PER_SEED:
+        raise UserError(f"`configs` is {config.configs!r}, but must name at least one of the configurations 0..{PER_SEED - 1}")
+    if config.epochs < 1:
+        raise UserError(f"`epochs` is {config.epochs}, but must be at least 1")
+    if config.draw < 0:
+        raise UserError(f"`draw` is {config.draw}, but must be 0 or larger")
+    return Wanted(config.draw, (first, end), tuple(seeds(config.seeds)), config.epochs)
+
+
+def _describe(directory: CollectionDirectory, config: DictConfig, tasks: dict[str, DictConfig], wanted: Wanted) -> None:
+    from omegaconf import OmegaConf
+
+    fixed = {"name": config.name, "space": OmegaConf.to_container(config.space, resolve=True), "epochs": wanted.epochs, "draw": wanted.draw}
+    fixed["metric"] = config.metric
+    directory.describe(fixed, {"tasks": list(config.tasks), "configs": str(config.configs), "seeds": list(wanted.seeds)})
+
+
+def _source(config: DictConfig, path: Path, collection: DictConfig, wanted: Wanted) -> Source:
+    """Load a task and set up what trains on it; only once its table is the one that its curves are curves of.
+
+    Raises:
+        UserError: if the table has changed since the recording began.
+    """
+    task = build.build_task(config)
+    live = replace(build.build_benchmark(config, task, build.build_ladder(config), path), epochs=wanted.epochs, keep=False)
+    checksum = live.set_up(task)
+    if not (path / HEADER).exists():
+        provenance = provenance_now(licence="not stated") | {"table_crc32": checksum}
+        write_header(path, task=live.task, space=live.space, objective=live.metric.on("val"), provenance=provenance)
+    header = read_header(path)
+    if header.task != live.task or header.provenance.get("table_crc32") != checksum:
+        raise UserError(f"the table of task {live.task.name!r} has changed since {path} began: choose another `name`")
+    recording = Recording.of(task.info.name, path)
+    return Source(live, recording, wanted.queries(live.space, recording, retry=collection.retry))
+
+
+def _record_all(sources: dict[str, Source], executor: Workers, wanted: Wanted, config: DictConfig, console: Console) -> None:
+    """Keep every worker busy with the configurations that are furthest behind, and write what comes."""
+    start = time.monotonic()
+    n_all = sum(wanted.n_missing(source.recording) for source in sources.values())
+    done, running = 0, 0
+    with progress_bar(console) as show:
+        show(0, n_all, "starting")
+        while True:
+            in_time = config.seconds is None or time.monotonic() - start < config.seconds
+            while in_time and running < 2 * executor.slots and (chunk := _next_chunk(sources)):
+                executor.submit(chunk)
+                running += 1
+            if not running:
+                return
+            recorded: Any = executor.next()
+            running -= 1
+            done += _write(recorded, sources[recorded.chunk.live.directory.parent.name])
+            show(done, max(n_all, done), f"{recorded.chunk.live.task.name}, configuration {recorded.chunk.queries[-1].trial % PER_SEED}")
+
+
+def _next_chunk(sources: dict[str, Source]) -> Chunk | None:
+    """Of the task that is furthest behind, so that a collection that stops holds the same configurations of all."""
+    places = [(source.next_trial, number) for number, source in enumerate(sources.values()) if source.next_trial is not None]
+    return list(sources.values())[min(places)[1]].chunk() if places else None
+
+
+def _write(recorded: Recorded, source: Source) -> int:
+    """Write what a child has done; returns how many trainings have ended. Of a child that died, every training is done again by itself."""
+    for records in recorded.trainings:
+        source.recording.append(records)
+    if recorded.failure is None:
+        return len(recorded.trainings)
+    queries = recorded.chunk.queries
+    if len(queries) > 1:
+        source.waiting.extendleft(reversed(queries))
+        return 0
+    if recorded.failure.error.startswith("killed because the run was stopped"):
+        return 0
+    source.recording.append(failed(queries[0], recorded.chunk.live.horizon(queries[0]), recorded.failure.status, recorded.failure.error))
+    return 1
+
+
+# --------------------------------------------------------------------------------------------------- plans and states
+
+
+def status_table(path: Path, tasks: Sequence[str], space: str, wanted: Wanted) -> Table:
+    """What is recorded of every task, and how long the rest takes on one core."""
+    table = _table(f"{wanted.configs[1] - wanted.configs[0]} configurations x {len(wanted.seeds)} seeds, {wanted.epochs} epochs")
+    for name in ("task", "recorded", "whole configurations", "failed", "s / training", "hours left, one core"):
+        table.add_column(name, justify="left" if name == "task" else "right")
+    n_trials = len(list(wanted.trials()))
+    for task in tasks:
+        recording = Recording.of(task, path / task / space)
+        n_left, mean = wanted.n_missing(recording), recording.mean_seconds
+        table.add_row(
+            task,
+            f"{n_trials - n_left} of {n_trials}",
+            str(wanted.n_whole(recording)),
+            str(len(recording.ended) - recording.n_good),
+            "-" if mean is None else f"{mean:.2f}",
+            "-" if mean is None else f"{n_left * mean / 3600:.2f}",
+        )
+    return table
+
+
+def _plan(sources: dict[str, Source], executor: Workers, wanted: Wanted, console: Console) -> Table:
+    """Train some configurations of every task for two epochs, and say what the whole would take; nothing is recorded."""
+    seconds: dict[str, list[float]] = {task: [] for task in sources}
+    columns = dict.fromkeys(sources, 0)
+    chunks = [Chunk(source.live, (_probe(source, wanted, i),)) for source in sources.values() for i in range(PROBES)]
+    with progress_bar(console) as show:
+        for chunk in chunks:
+            executor.submit(chunk)
+        for number in range(len(chunks)):
+            show(number, len(chunks), "probing")
+            recorded: Any = executor.next()
+            task = recorded.chunk.live.directory.parent.name
+            for records in recorded.trainings:
+                epochs = [record for record in records if record["kind"] == "epoch"]
+                seconds[task].append(epochs[-1]["seconds"] / len(epochs) if epochs else 0.0)
+                columns[task] = max(columns[task], len(epochs[-1]["values"]) if epochs else 0)
+    return _plan_table(sources, seconds, columns, wanted, executor.slots)
+
+
+def _probe(source: Source, wanted: Wanted, i: int) -> Query:
+    """A training that ends early, on a schedule that does not."""
+    return Query(configuration(source.live.space, wanted.draw, i), min(PROBE_EPOCHS, wanted.epochs), i, seed=0, origin=Origin.RANDOM)
+
+
+def _plan_table(sources: dict[str, Source], seconds: dict[str, list[float]], columns: dict[str, int], wanted: Wanted, slots: int) -> Table:
+    table = _table(f"{wanted.configs[1] - wanted.configs[0]} configurations x {len(wanted.seeds)} seeds, {wanted.epochs} epochs")
+    for name in ("task", "trainings left", "s / training", f"hours on {slots} cores", "MB in the database"):
+        table.add_column(name, justify="left" if name == "task" else "right")
+    hours, megabytes, n_left = 0.0, 0.0, 0
+    for task, source in sources.items():
+        left = wanted.n_missing(source.recording)
+        mean = source.recording.mean_seconds or wanted.epochs * sum(seconds[task]) / max(len(seconds[task]), 1)
+        size = left * (wanted.epochs + 1) * (4 * columns[task] + 8) / 1e6
+        table.add_row(task, str(left), f"{mean:.2f}", f"{left * mean / slots / 3600:.2f}", f"{size:.1f}")
+        hours, megabytes, n_left = hours + left * mean / slots / 3600, megabytes + size, n_left + left
+    table.add_section()
+    table.add_row("in all", str(n_left), "", f"{hours:.2f}", f"{megabytes:.1f}")
+    return table
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left")
+
+
+# ------------------------------------------------------------------------------------------------------ the command line
+
+
+def composed(words: Sequence[str]) -> tuple[DictConfig, dict[str, DictConfig]]:
+    """The configuration of the collection, and that of a run on each of its tasks.
+
+    Raises:
+        UserError, HydraException: if there is no such thing.
+    """
+    from hydra import compose, initialize_config_dir
+
+    register()
+    words = [_as_list(word) for word in words]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose("collect", words)
+        check_folder("name", config.name)
+        about, given = read_about(Path(config.collections) / config.name), {word.partition("=")[0] for word in words}
+        config = compose("collect", [*words, *(f"{noun}={_said(about[noun])}" for noun in GROWS if about and noun not in given)])
+        shared = [f"space={config.space.name}", *(word for word in words if re.match(r"(space\.|metric=|openml|trial)", word))]
+        shared += ["benchmark.continue_trials=false", "ensemble.size=0", "traditional=none", "portfolio=none"]
+        runs = [compose("run", [*shared, *_of_task(name)]) for name in names(config.tasks, "tasks")]
+    return config, {str(run.task.name): run for run in runs}
+
+
+def _said(value: Any) -> str:
+    return f"[{','.join(map(repr, value))}]" if isinstance(value, list) else str(value)
+
+
+def _of_task(name: str) -> list[str]:
+    return ["task=openml", f"task.id={name}"] if name.isdigit() else [f"task={name}"]
+
+
+def _as_list(word: str) -> str:
+    """Commas in the value of a list make a list, where Hydra would see a sweep; a bare ``--status`` is a switch."""
+    word = {"--status": "status=true", "--plan": "plan=true"}.get(word, word)
+    name, _, value = word.partition("=")
+    if name not in ("tasks", "seeds") or value.startswith("["):
+        return word
+    return f"{name}=[{','.join(repr(part.strip()) for part in value.split(','))}]"
+
+
+def main(words: Sequence[str], door: Door) -> Callable[[], None]:
+    """What the door lets in."""
+
+    def command() -> None:
+        if any(word in ("-h", "--help") for word in words):
+            print((__doc__ or "") + "\n" + (CONF / "collect.yaml").read_text())
+            return
+        config, tasks = composed(words)
+        door.job(lambda _: collect(config, tasks, Console(markup=False)), "collect")
+
+    return command
+
+
+if __name__ == "__main__":
+    door = Door()
+    door.enter(main(sys.argv[1:], door))

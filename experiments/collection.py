@@ -1,0 +1,189 @@
+"""A collection of learning curves on disk: what is wanted, what is recorded, and what comes next.
+
+<collections>/<name>/
+collection.json                 what is collected: the space, the horizon, how configurations are drawn; tasks, configurations and seeds
+<task>/<space>/                 one recording per task, as `lcbench.rundir` has it: table.json, journals/, prepared/
+database.h5                     all of them as one database, made anew from the journals whenever a collection ends or stops
+
+Training `(i, seed)` is configuration i of the task's space with this seed; configuration i depends on `draw` and i only. So collections on
+several machines can divide the configurations among them, and `python -m lcbench import` puts them together.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from ConfigSpace import Configuration, ConfigurationSpace
+
+from experiments.records import lock
+from lcbench.errors import UserError
+from lcbench.files import replacing
+from lcbench.journal import Journal, iter_records
+from lcbench.query import Origin, Query, Status
+from lcbench.rundir import journals, read_run
+from lcbench.space import sample
+from lcbench.store import write_curves
+from pipeline.recorder import Records
+
+GROWS = ("tasks", "configs", "seeds")
+"""What a collection may have more of later."""
+PER_SEED = 1_000_000
+"""Trial numbers of one seed; training (i, seed) is trial seed * PER_SEED + i on every machine."""
+JOURNAL = "collect.journal"
+
+
+def configuration(space: ConfigurationSpace, draw: int, i: int) -> Configuration:
+    """Configuration number i of a collection, whatever was drawn before."""
+    return sample(space, np.random.default_rng([draw, i]))
+
+
+@dataclass
+class Recording:
+    """What is recorded of one task, and the journal that more is written to."""
+
+    task: str
+    path: Path
+    ended: dict[int, str] = field(default_factory=dict)
+    """Status of every training that has ended, by trial."""
+    seconds: float = 0.0
+    """Processor time of the trainings that ended well, all together."""
+    _journal: Journal | None = None
+
+    @classmethod
+    def of(cls, task: str, path: Path) -> Recording:
+        """What the journals say."""
+        recording, last = cls(task, path), dict[int, float]()
+        for journal in journals(path):
+            for record in iter_records(journal):
+                if record["kind"] == "epoch":
+                    last[record["trial"]] = record["seconds"]
+                elif record["kind"] == "end":
+                    recording._note(record, last.get(record["trial"], 0.0))
+        return recording
+
+    def _note(self, end: Mapping[str, Any], seconds: float) -> None:
+        if end["status"] == Status.SUCCESS and self.ended.get(end["trial"]) != Status.SUCCESS:
+            self.seconds += seconds
+        self.ended[end["trial"]] = end["status"]
+
+    @property
+    def n_good(self) -> int:
+        """Trainings that ended well."""
+        return sum(status == Status.SUCCESS for status in self.ended.values())
+
+    @property
+    def mean_seconds(self) -> float | None:
+        """Seconds of a training, None before there was one."""
+        return self.seconds / self.n_good if self.n_good else None
+
+    def append(self, records: Records) -> None:
+        """Write the records of one training, its end last."""
+        if self._journal is None:
+            (self.path / "journals").mkdir(parents=True, exist_ok=True)
+            self._journal = Journal(self.path / "journals" / JOURNAL)
+        for record in records:
+            self._journal.append(record)
+        epochs = [record["seconds"] for record in records if record["kind"] == "epoch"]
+        self._note(records[-1], epochs[-1] if epochs else 0.0)
+
+    def close(self) -> None:
+        """Make sure that everything is on the disk."""
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a collection is to hold, and how its configurations are drawn."""
+
+    draw: int
+    configs: tuple[int, int]
+    """The first number of a configuration, and the one behind the last."""
+    seeds: tuple[int, ...]
+    epochs: int
+
+    def queries(self, space: ConfigurationSpace, recording: Recording, *, retry: bool) -> Iterator[Query]:
+        """What is missing of one task: configuration by configuration, so that at any time the first ones have every seed."""
+        for i in range(*self.configs):
+            for seed in self.seeds:
+                trial = seed * PER_SEED + i
+                status = recording.ended.get(trial)
+                if status is None or (retry and status != Status.SUCCESS):
+                    yield Query(configuration(space, self.draw, i), self.epochs, trial, seed=seed, origin=Origin.RANDOM)
+
+    def trials(self) -> Iterator[int]:
+        """Every trial number, configuration by configuration."""
+        return (seed * PER_SEED + i for i in range(*self.configs) for seed in self.seeds)
+
+    def n_missing(self, recording: Recording) -> int:
+        """Trainings that have not ended."""
+        return sum(trial not in recording.ended for trial in self.trials())
+
+    def n_whole(self, recording: Recording) -> int:
+        """The first so many configurations have ended with every seed."""
+        for i in range(*self.configs):
+            if any(seed * PER_SEED + i not in recording.ended for seed in self.seeds):
+                return i - self.configs[0]
+        return self.configs[1] - self.configs[0]
+
+
+class CollectionDirectory:
+    """One collection, locked for this process while it is open."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or create the folder.
+
+        Raises:
+            UserError: if another process works in it, or its description is damaged.
+        """
+        self.path = path
+        path.mkdir(parents=True, exist_ok=True)
+        self._lock: IO[str] = lock(path / ".lock", "wait for it, or choose another `name`")
+
+    def __enter__(self) -> CollectionDirectory:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._lock.close()
+
+    def describe(self, fixed: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+        """Write what is collected; `wanted` may change from command to command, `fixed` must not.
+
+        Raises:
+            UserError: if the collection was begun otherwise.
+        """
+        before = read_about(self.path)
+        for name, value in json.loads(json.dumps(fixed)).items():
+            if before and before.get(name) != value:
+                raise UserError(
+                    f"the collection {self.path.name!r} was begun with {name}={before.get(name)!r}, not {value!r}: choose another `name`; "
+                    "nothing recorded was changed"
+                )
+        with replacing(self.path / "collection.json") as temporary:
+            temporary.write_text(json.dumps({**fixed, **wanted}, indent=1) + "\n", encoding="utf-8")
+
+    def pack(self) -> Path:
+        """Make the database of everything that was recorded, also of tasks that this command did not ask for."""
+        headers = sorted(self.path.glob("*/*/table.json"))
+        tables = (table for path in headers if len(table := read_run(path.parent)))
+        write_curves(self.path / "database.h5", tables)
+        return self.path / "database.h5"
+
+
+def read_about(path: Path) -> dict[str, Any]:
+    """The content of collection.json, empty if there is none.
+
+    Raises:
+        UserError: if it is damaged.
+    """
+    file = path / "collection.json"
+    try:
+        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    except ValueError as error:
+        raise UserError(f"{file} cannot be read ({error}): delete it and give the whole command again; the curves are whole") from None

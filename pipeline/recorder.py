@@ -1,0 +1,71 @@
+"""Trainings in a child process, several in one go: a small network takes a tenth of a second, which is what a child costs."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lcbench.query import Query, Status
+from lcbench.recording import end_record, training_record
+from lcbench.space import plain
+from pipeline.sandbox import ERROR_LINES, Failure, Sandbox
+
+if TYPE_CHECKING:
+    from pipeline.live import LiveBenchmark
+
+Records = list[dict[str, Any]]
+"""What a training writes down (`lcbench.recording`), its end last."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Trainings on one task that one child does, one after the other."""
+
+    live: LiveBenchmark
+    queries: tuple[Query, ...]
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What became of a chunk: as many trainings as the child came to, and why it came to no more."""
+
+    chunk: Chunk
+    trainings: tuple[Records, ...]
+    failure: Failure | None = None
+
+
+def failed(query: Query, horizon: int, status: Status, error: str) -> Records:
+    """The records of a training of which nothing is left."""
+    name: dict[str, Any] = {"trial": query.trial, "horizon": horizon}
+    about: dict[str, Any] = {"seed": query.seed, "configuration": plain(query.configuration), "origin": str(query.origin)}
+    return [training_record(**name, **about), end_record(**name, status=status, error=error, epoch=-1)]
+
+
+@dataclass(frozen=True)
+class Recorder:
+    """Does chunks, each in a child of the sandbox; what an executor asks."""
+
+    sandbox: Sandbox
+
+    def evaluate(self, chunk: Chunk) -> Recorded:
+        """Train a chunk; never raises for what a training does."""
+        answer = self.sandbox.call(_record, chunk, times=len(chunk.queries))
+        return Recorded(chunk, (), answer) if isinstance(answer, Failure) else Recorded(chunk, tuple(answer))
+
+
+def _record(chunk: Chunk) -> Sequence[Records]:
+    """In the child: a training that raises is a crash, and the next one goes on; without memory nothing does."""
+    trainings = []
+    for query in chunk.queries:
+        try:
+            trainings.append(chunk.live.record(query))
+        except MemoryError:
+            raise
+        except Exception as error:
+            if "allocate memory" in str(error):  # torch's own allocator
+                raise
+            lines = "".join(traceback.format_exception(error)).splitlines()[-ERROR_LINES:]
+            trainings.append(failed(query, chunk.live.horizon(query), Status.CRASHED, "\n".join(lines)))
+    return trainings

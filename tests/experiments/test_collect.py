@@ -1,0 +1,283 @@
+"""Collections of curves: whole, resumed, extended and divided they are the same trainings to the bit."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from experiments.collect import _write, collect, composed, wanted_of
+from experiments.collection import PER_SEED, CollectionDirectory, Recording, Wanted, configuration
+from lcbench.errors import UserError
+from lcbench.merge import merge
+from lcbench.query import Query, Status
+from lcbench.recording import end_record
+from lcbench.rundir import read_run
+from lcbench.space import key, lcbench_space, plain
+from lcbench.store import read_curves
+from pipeline.recorder import Chunk, Recorded, Recorder
+from pipeline.sandbox import Failure, Limits, Sandbox
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = ("epochs=2", "space.updates={max_units: [64, 128]}")
+
+
+def run(folder, *words):
+    config, tasks = composed([*SMALL, f"collections={folder}", *words])
+    collect(config, tasks, Console(quiet=True))
+    return tables(folder / str(config.name))
+
+
+def tables(path):
+    return {table.task.name: table for table in read_curves(path / "database.h5")}
+
+
+def values(table):
+    """What two collections must share: everything but the seconds."""
+    names = {name: column for name, column in table.columns.items() if name != "error"}
+    return {training.trial: training for training in table.trainings}, names
+
+
+def assert_equal(one, other):
+    assert one.keys() == other.keys()
+    for name in one:
+        (rows, _), (others, _) = values(one[name]), values(other[name])
+        assert rows.keys() == others.keys()
+        for trial, row in rows.items():
+            twin = others[trial]
+            assert (row.configuration, row.seed, row.horizon, row.status) == (twin.configuration, twin.seed, twin.horizon, twin.status)
+            assert row.curve.values.keys() == twin.curve.values.keys()
+            for column, numbers in row.curve.values.items():
+                assert np.array_equal(numbers, twin.curve.values[column], equal_nan=True), column
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    return run(tmp_path_factory.mktemp("whole"), "tasks=wine,iris", "configs=6", "seeds=1,2")
+
+
+def test_every_configuration_on_every_task_with_every_seed(whole):
+    assert set(whole) == {"wine", "iris"}
+    for table in whole.values():
+        assert sorted(row.trial for row in table.trainings) == sorted(seed * PER_SEED + i for i in range(6) for seed in (1, 2))
+        for row in table.trainings:
+            assert row.configuration == plain(configuration(table.space, 0, row.trial % PER_SEED))
+            assert (row.seed, row.horizon, row.origin, len(row.curve)) == (row.trial // PER_SEED, 2, "random", 3)
+            assert row.results == {"compiled": 1.0}
+            assert row.n_parameters > 0
+
+
+def test_all_tasks_have_the_same_configurations_of_a_space_that_is_the_same(whole):
+    keys = [{row.key for row in table.trainings} for table in whole.values()]
+    assert keys[0] == keys[1]
+    assert len(keys[0]) == 6
+
+
+def test_a_collection_grows_in_every_direction(whole, tmp_path):
+    first = run(tmp_path, "tasks=wine", "configs=2", "seeds=1")
+    assert len(first["wine"]) == 2
+    assert len(run(tmp_path, "tasks=wine", "configs=2", "seeds=1,2")["wine"]) == 4
+    before = (tmp_path / "default/wine/lcbench/journals/collect.journal").read_bytes()
+    assert_equal(run(tmp_path, "tasks=wine,iris", "configs=6", "seeds=1,2"), whole)
+    assert (tmp_path / "default/wine/lcbench/journals/collect.journal").read_bytes().startswith(before)
+
+
+def test_without_lists_a_command_means_what_the_collection_is(tmp_path):
+    run(tmp_path, "tasks=wine", "configs=2", "seeds=3")
+    assert len(run(tmp_path)["wine"]) == 2
+    config, tasks = composed([*SMALL, f"collections={tmp_path}"])
+    assert (list(tasks), str(config.configs), list(config.seeds)) == (["wine"], "2", [3])
+
+
+def test_parts_of_two_machines_are_the_whole(whole, tmp_path):
+    parts = [run(tmp_path / part, "tasks=wine", f"configs={part}", "seeds=1,2") for part in ("0..2", "3..5")]
+    assert_equal({"wine": merge([part["wine"] for part in parts])}, {"wine": whole["wine"]})
+
+
+def test_one_at_a_time_or_many_in_one_child_is_the_same(whole, tmp_path):
+    assert_equal(run(tmp_path, "tasks=wine,iris", "configs=6", "seeds=1,2", "executor=serial"), whole)
+
+
+def command(folder, *words):
+    return [sys.executable, "-m", "experiments.collect", *SMALL, f"collections={folder}", *words]
+
+
+def test_killed_five_times_it_ends_with_the_same_database(whole, tmp_path):
+    rng, kills = random.Random(1), 0
+    words = command(tmp_path, "tasks=wine,iris", "configs=6", "seeds=1,2")
+    journal = tmp_path / "default/wine/lcbench/journals/collect.journal"
+    size = 0
+    while True:
+        process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        if kills == 5:
+            _, errors = process.communicate()
+            assert process.returncode == 0, errors
+            break
+        deadline, wanted = time.monotonic() + 60, size + rng.randint(1, 4000)
+        while process.poll() is None and time.monotonic() < deadline and _size(journal) < wanted:
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        kills += 1
+        assert _size(journal) >= size, "something recorded was lost"
+        size = _size(journal)
+    assert_equal(tables(tmp_path / "default"), whole)
+
+
+def _size(path):
+    return path.stat().st_size if path.exists() else 0
+
+
+def test_plan_and_status_say_what_there_is_and_record_nothing(tmp_path):
+    words = command(tmp_path, "tasks=wine", "configs=3")
+    plan = subprocess.run([*words, "--plan"], cwd=ROOT, capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "120"})
+    assert "in all" in plan.stdout
+    assert not list(tmp_path.rglob("*.journal"))
+    status = subprocess.run(
+        [*words, "--status"], cwd=ROOT, capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "120"}
+    )
+    assert "0 of 3" in status.stdout
+    run(tmp_path, "tasks=wine", "configs=2")
+    status = subprocess.run(
+        [*words, "--status"], cwd=ROOT, capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "120"}
+    )
+    assert "2 of 3" in status.stdout
+    assert json.loads((tmp_path / "default/collection.json").read_text())["configs"] == "3"
+
+
+def test_help_says_everything():
+    answer = subprocess.run([sys.executable, "-m", "experiments.collect", "--help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "configs: 200" in answer.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("configs=many",), "`configs` is 'many', but must be a number or from..to"),
+        (("configs=0",), "must name at least one"),
+        (("configs=5..2",), "must name at least one"),
+        (("seeds=x",), "`seeds` has 'x'"),
+        (("epochs=0",), "`epochs` is 0"),
+        (("draw=-1",), "`draw` is -1"),
+    ],
+)
+def test_bad_numbers_get_a_sentence(tmp_path, words, sentence):
+    with pytest.raises(UserError, match=sentence):
+        run(tmp_path, "tasks=wine", *words)
+
+
+def test_what_is_fixed_stays_fixed(tmp_path):
+    run(tmp_path, "tasks=wine", "configs=1")
+    with pytest.raises(UserError, match="was begun with epochs=2, not 3: choose another `name`"):
+        run(tmp_path, "tasks=wine", "configs=1", "epochs=3")
+    with pytest.raises(UserError, match="was begun with space="):
+        run(tmp_path, "tasks=wine", "configs=1", "space=apt2021", "space.updates=null")
+
+
+def test_one_process_at_a_time(tmp_path):
+    with CollectionDirectory(tmp_path / "default"), pytest.raises(UserError, match="another process is working"):
+        run(tmp_path, "tasks=wine", "configs=1")
+
+
+# ------------------------------------------------------------------------------------------------------- what can go wrong
+
+
+class FailingBenchmark:
+    """Records nothing but ends; the configuration called 3 fails in the way that is asked for."""
+
+    def __init__(self, how):
+        self.how = how
+        self.epochs = 2
+
+    def horizon(self, query):
+        return self.epochs
+
+    def record(self, query):
+        if query.trial == 3:
+            match self.how:
+                case "raise":
+                    raise KeyError("max_units")
+                case "die":
+                    os.kill(os.getpid(), signal.SIGSEGV)
+                case "hoard":
+                    hoard = []
+                    while True:
+                        hoard.append(bytearray(10 * 2**20))
+                case "sleep":
+                    time.sleep(1000)
+        return [end_record(trial=query.trial, horizon=2, status=Status.SUCCESS, error="", epoch=2)]
+
+
+def _chunk(how, trials=(1, 2, 3, 4)):
+    space = lcbench_space()
+    return Chunk(FailingBenchmark(how), tuple(Query(configuration(space, 0, i), 2, i, seed=0) for i in trials))
+
+
+def test_a_training_that_raises_is_a_crash_and_the_others_go_on():
+    recorded = Recorder(Sandbox(None, Limits())).evaluate(_chunk("raise"))
+    assert [records[-1]["status"] for records in recorded.trainings] == ["success", "success", "crashed", "success"]
+    assert "max_units" in recorded.trainings[2][-1]["error"]
+
+
+@pytest.mark.parametrize(
+    ("how", "status"),
+    [("die", Status.CRASHED), ("hoard", Status.MEMOUT), ("sleep", Status.TIMEOUT)],
+)
+def test_what_kills_a_child_is_found_by_doing_each_alone(how, status, tmp_path):
+    recorder = Recorder(Sandbox(None, Limits(seconds=0.5, memory_mb=300)))
+    recording = Recording("fake", tmp_path)
+    source = _source(recording)
+    assert _write(recorder.evaluate(_chunk(how)), source) == 0
+    assert [query.trial for query in source.waiting] == [1, 2, 3, 4]
+    while source.waiting:
+        one = Chunk(FailingBenchmark(how), (source.waiting.popleft(),))
+        assert _write(recorder.evaluate(one), source) == 1
+    recording.close()
+    assert recording.ended == {1: "success", 2: "success", 3: str(status), 4: "success"}
+    again = Recording.of("fake", tmp_path)
+    assert again.ended == recording.ended
+
+
+def test_a_stop_is_no_failure(tmp_path):
+    recording = Recording("fake", tmp_path)
+    stopped = Recorded(_chunk("raise", (1,)), (), Failure(Status.TIMEOUT, "killed because the run was stopped"))
+    assert _write(stopped, _source(recording)) == 0
+    assert not recording.ended
+
+
+def _source(recording):
+    from experiments.collect import Source
+
+    return Source(FailingBenchmark("raise"), recording, iter(()))
+
+
+def test_what_failed_is_done_again_only_if_asked(tmp_path):
+    recording, space = Recording("fake", tmp_path, {PER_SEED: "success", PER_SEED + 1: "memout"}), lcbench_space()
+    wanted = Wanted(0, (0, 3), (1,), 2)
+    assert [query.trial for query in wanted.queries(space, recording, retry=False)] == [PER_SEED + 2]
+    assert [query.trial for query in wanted.queries(space, recording, retry=True)] == [PER_SEED + 1, PER_SEED + 2]
+    assert wanted.n_missing(recording) == 1
+    assert wanted.n_whole(recording) == 2
+
+
+def test_configurations_depend_on_their_number_only():
+    space = lcbench_space()
+    assert [key(configuration(space, 0, i)) for i in range(4)] == [key(configuration(lcbench_space(), 0, i)) for i in range(4)]
+    assert len({key(configuration(space, draw, i)) for draw in range(3) for i in range(50)}) == 150
+
+
+def test_the_tasks_move_together(tmp_path):
+    """A collection that stops holds the same configurations of all tasks, give or take what one child does."""
+    config, _ = composed([*SMALL, f"collections={tmp_path}", "tasks=wine,iris", "configs=10", "seconds=0.5", "executor=serial"])
+    assert wanted_of(config) == Wanted(0, (0, 10), (1,), 2)
+    run(tmp_path, "tasks=wine,iris", "configs=1000", "seconds=4", "executor=serial")
+    counts = [len(read_run(tmp_path / "default" / task / "lcbench")) for task in ("wine", "iris")]
+    assert 0 < min(counts) < 1000
+    assert max(counts) - min(counts) <= 64

@@ -1,0 +1,199 @@
+"""The compiled training and torch's give the same curve, from the same streams, for everything that the compiled one knows."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from lcbench.task import TaskInfo
+from pipeline.compiled import CompiledLearner, knows, learner_of
+from pipeline.learner import Learner, Recipe
+from pipeline.metrics import metric_for
+from pipeline.preprocessing.prepared import Prepared
+from pipeline.preprocessing.raw import SPLITS
+from pipeline.schedules.schedule import learning_rate
+from pipeline.spaces import apt2021, full, lcbench
+from pipeline.training import Training
+
+ROWS = (230, 90, 80)
+
+
+def table(kind="classification", n_classes=3, d=6):
+    rng = np.random.default_rng(0)
+    info = TaskInfo("made up", kind, None, 0, "made up", *ROWS, d, n_classes if kind == "classification" else 0, 0)
+    X = {split: rng.standard_normal((n, d)).astype(np.float32) for split, n in zip(SPLITS, ROWS, strict=True)}
+    signal = {split: X[split] @ np.arange(1.0, d + 1) + rng.standard_normal(len(X[split])) for split in SPLITS}
+    if kind == "regression":
+        return Prepared(info, X, {split: (signal[split] / 8).astype(np.float32) for split in SPLITS}, y_mean=2.0, y_scale=8.0)
+    cuts = np.quantile(signal["train"], np.linspace(0, 1, n_classes + 1)[1:-1])
+    return Prepared(info, X, {split: np.digitize(signal[split], cuts) for split in SPLITS})
+
+
+def recipe_of(data, seed=1, horizon=8, **changed):
+    configuration = {"batch_size": 32, "learning_rate": 0.05, "momentum": 0.9, "weight_decay": 1e-3, "num_layers": 3}
+    settings = lcbench.space(data.info).settings(configuration | {"max_units": 64, "max_dropout": 0.5})
+    for name in ("adam", "adamw"):
+        settings |= {f"{name}.learning_rate": 0.01, f"{name}.weight_decay": 0.05, f"{name}.beta1": 0.9, f"{name}.beta2": 0.99}
+    return Recipe(settings | {name.replace("__", "."): value for name, value in changed.items()}, seed, horizon)
+
+
+def largest_difference(data, recipe, epochs=8, metric=None):
+    """Of any recorded value, relative where it is large."""
+    both = [build(data, recipe, metric) for build in (Learner, CompiledLearner)]
+    worst = 0.0
+    for epoch in range(epochs + 1):
+        rate = learning_rate(recipe.settings, epoch, recipe.horizon)
+        torchs, ours = (learner.advance(epoch, rate) for learner in both)
+        assert list(torchs) == list(ours)
+        for name, value in torchs.items():
+            assert not math.isnan(value), name
+            worst = max(worst, abs(value - ours[name]) / max(1.0, abs(value)))
+    return worst
+
+
+CHANGES = [
+    {},
+    {"batch_size": 1, "sgd__learning_rate": 1e-3},
+    {"batch_size": 230},
+    {"batch_size": 500},
+    {"shaped_mlp__num_layers": 1},
+    {"shaped_mlp__num_layers": 6, "shaped_mlp__max_units": 100},
+    {"shaped_mlp__max_dropout": 0.0},
+    {"shaped_mlp__max_dropout": 0.9, "sgd__learning_rate": 5e-3},
+    {"shaped_mlp__max_dropout": 1.0},
+    {"sgd__momentum": 0.0},
+    {"optimizer": "adam"},
+    {"optimizer": "adamw"},
+    {"augmentation": "mixup", "mixup__alpha": 0.4},
+    {"augmentation": "mixup", "mixup__alpha": 0.0},
+    {"initialisation": "orthogonal", "initialisation__bias": "zero"},
+    {"schedule": "none"},
+]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=str)
+@pytest.mark.parametrize("loss", ["cross_entropy_weighted", "cross_entropy", "squared", "absolute"])
+def test_both_give_the_same_curve(change, loss):
+    data = table("classification" if "cross" in loss else "regression")
+    recipe = recipe_of(data, **change, loss=loss)
+    assert knows(recipe.settings, data)
+    adaptive = "adam" in str(change)  # where a gradient is about zero, its sign decides about a whole step
+    assert largest_difference(data, recipe, epochs=2 if adaptive else 5) < (1e-2 if adaptive else 5e-4)
+
+
+@pytest.mark.parametrize("n_classes", [2, 10])
+def test_few_and_many_classes(n_classes):
+    data = table(n_classes=n_classes)
+    assert largest_difference(data, recipe_of(data)) < 2e-4
+
+
+def test_any_other_metric_is_scored_as_well():
+    data = table()
+    assert largest_difference(data, recipe_of(data), metric=metric_for("roc_auc", data.info)) < 2e-4
+
+
+def test_a_network_of_the_other_kind():
+    data = table()
+    mlp = {"network": "mlp", "mlp.num_layers": 2, "mlp.activation": "relu", "mlp.batch_norm": False, "mlp.use_dropout": True}
+    mlp |= {"mlp.units_1": 40, "mlp.units_2": 30, "mlp.dropout_1": 0.2, "mlp.dropout_2": 0.0}
+    recipe = recipe_of(data)
+    assert largest_difference(data, replace(recipe, settings=recipe.settings | mlp)) < 2e-4
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"shaped_mlp__activation": "tanh"},
+        {"shaped_mlp__batch_norm": True},
+        {"optimizer": "rmsprop"},
+        {"weight_averaging": "moving_average"},
+        {"network": "shaped_resnet"},
+    ],
+    ids=str,
+)
+def test_what_it_does_not_know_is_left_to_torch(change):
+    data = table()
+    assert not knows(recipe_of(data, **change).settings, data)
+
+
+def test_embedded_columns_are_left_to_torch():
+    data = table()
+    assert not knows(recipe_of(data).settings, replace(data, cardinalities=(3,)))
+
+
+@pytest.mark.parametrize("module", [lcbench, apt2021, full])
+def test_every_configuration_of_a_space_has_a_trainer(module):
+    data = table()
+    space = module.space(data.info)
+    space.space.seed(0)
+    known = [knows(space.settings(configuration), data) for configuration in space.space.sample_configuration(60)]
+    assert set(known) == ({True} if module is lcbench else {True, False})
+
+
+def test_a_diverging_training_says_so():
+    data = table()
+    recipe = recipe_of(data, sgd__learning_rate=1e25, sgd__momentum=0.99)
+    training = Training([data], recipe)
+    assert isinstance(training.learners[0], CompiledLearner)
+    while training.epoch < 3:
+        training.advance()
+    assert not math.isfinite(training.entries[-1].values["val_loss"])
+
+
+def test_resumed_is_uninterrupted_to_the_bit(tmp_path):
+    data = table()
+    for optimizer in ("sgd", "adam"):
+        recipe = recipe_of(data, optimizer=optimizer)
+        whole, half, rest = (Training([data], recipe) for _ in range(3))
+        for _ in range(6):
+            whole.advance()
+        for _ in range(3):
+            half.advance()
+        half.save(tmp_path / "half.pt")
+        assert rest.restore(tmp_path / "half.pt")
+        for _ in range(3):
+            rest.advance()
+        assert [entry.values for entry in rest.entries] == [entry.values for entry in whole.entries]
+        assert np.array_equal(rest.learners[0].dense.state.parameters, whole.learners[0].dense.state.parameters)
+
+
+def test_the_torch_network_looks_at_the_trained_numbers():
+    data = table()
+    learner = learner_of(data, recipe_of(data))
+    learner.advance(0, 0.0)
+    learner.advance(1, 0.05)
+    with torch.inference_mode():
+        logits = learner.network(learner.X["val"])
+    np.testing.assert_allclose(logits, learner.outputs["val"], atol=1e-5)
+    assert np.array_equal(torch.softmax(logits, 1).numpy(), learner.predictions("val"))
+
+
+def test_training_rows_are_not_changed_and_neither_are_the_weights_by_a_look():
+    data = table()
+    before = {split: data.X[split].copy() for split in SPLITS}
+    learner = learner_of(data, recipe_of(data))
+    weights = learner.dense.state.parameters.copy()
+    learner.advance(0, 0.0)
+    assert np.array_equal(learner.dense.state.parameters, weights)
+    assert not learner.dense.state.momenta.any()
+    learner.advance(1, 0.05)
+    assert all(np.array_equal(before[split], data.X[split]) for split in SPLITS)
+
+
+def test_other_random_numbers_give_the_same_distribution():
+    """Kolmogorov and Smirnov's test on the final validation losses of 100 seeds each, drawn apart."""
+    from scipy.stats import ks_2samp
+
+    data, losses = table(), {}
+    for build, seeds in ((Learner, range(100)), (CompiledLearner, range(100, 200))):
+        losses[build] = [_final_loss(build(data, recipe_of(data, seed=seed, batch_size=64))) for seed in seeds]
+    assert ks_2samp(losses[Learner], losses[CompiledLearner]).pvalue > 0.01
+    assert np.std(losses[Learner]) > 0
+
+
+def _final_loss(learner):
+    for epoch in range(4):
+        values = learner.advance(epoch, learning_rate(learner.recipe.settings, epoch, 3))
+    return values["val_cross_entropy"]
