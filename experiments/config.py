@@ -57,6 +57,7 @@ class RunConfig:
     fidelity: Any = None
     benchmark: Any = None
     executor: Any = None
+    cluster: Any = None
     portfolio: Any = None
     prior: Any = None
     debug: Any = None
@@ -101,6 +102,7 @@ class CollectConfig:
 
     space: Any = None
     executor: Any = None
+    cluster: Any = None
     name: str = "default"
     tasks: Any = None
     configs: Any = 200

@@ -44,7 +44,7 @@ from lcbench.space import plain
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-NOT_IDENTITY = ("runs", "openml", "plan", "info", "extend", "debug")
+NOT_IDENTITY = ("runs", "cluster", "openml", "plan", "info", "extend", "debug")
 """Keys that say how or where a run is made, and not which run it is."""
 EXTENDABLE = ("budget.seconds", "budget.trials", "budget.epochs")
 """Keys that may grow with extend=true."""
@@ -57,6 +57,8 @@ def identity(config: DictConfig, budget: Budget) -> dict[str, Any]:
     plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     plain["budget"] = asdict(budget)
     plain["benchmark"].pop("verb")  # how the run is made
+    for name in ("address", "cluster", "processes"):  # where a run is made
+        plain["executor"].pop(name, None)
     if "workers" in plain["executor"]:
         plain["executor"]["workers"] = None if budget.by_clock else plain["executor"]["workers"] or cores()
     return plain

@@ -49,6 +49,11 @@ class Recorder:
 
     sandbox: Sandbox
 
+    @property
+    def identity(self) -> str:
+        """That of the sandbox."""
+        return self.sandbox.identity
+
     def evaluate(self, chunk: Chunk) -> Recorded:
         """Train a chunk; never raises for what a training does."""
         answer = self.sandbox.call(_record, chunk, times=len(chunk.queries))

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import queue
 import signal
+import socket
 import threading
 import time
 import traceback
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext
 from multiprocessing.forkserver import ensure_running
@@ -199,9 +202,48 @@ def _limit_memory(memory_mb: int | None) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
 
 
+class Place:
+    """Where children run: this process, with numbers for those that run at the same time and one way to stop them all."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.stop = multiprocessing.Pipe(duplex=False)
+        self._free: list[int] = []
+        self._count = 0
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def slot(self) -> Iterator[str]:
+        """A name that no other running child has, here or elsewhere; its journal is called so."""
+        with self._lock:
+            if not self._free:
+                self._free.append(self._count)
+                self._count += 1
+            number = self._free.pop()
+        try:
+            yield f"{self.name}-{number}"
+        finally:
+            with self._lock:
+                self._free.append(number)
+
+
+@cache
+def place_away(identity: str) -> Place:
+    """The place of a sandbox that was sent to this process, which is a worker of a cluster."""
+    return Place(f"worker-{socket.gethostname()}-{os.getpid()}")
+
+
+def stop_away(identity: str) -> None:
+    """Kill what runs here for a sandbox that was sent to this process."""
+    place_away(identity).stop[1].close()
+
+
 @dataclass
 class Sandbox:
-    """A benchmark whose every evaluation runs in a child: the same answers, and a Result also for what kills a process."""
+    """A benchmark whose every evaluation runs in a child: the same answers, and a Result also for what kills a process.
+
+    It can be pickled: in another process it is the same sandbox with children there.
+    """
 
     benchmark: Any
     """The CurveBenchmark that answers inside the child; picklable."""
@@ -209,10 +251,18 @@ class Sandbox:
     """What one evaluation may use."""
     deadline: float = float("inf")
     """`time.monotonic()` at which whatever is running is killed."""
-    _stop: tuple[Connection, Connection] = field(default_factory=lambda: multiprocessing.Pipe(duplex=False), repr=False)
-    _slots: queue.SimpleQueue[int] = field(default_factory=queue.SimpleQueue, repr=False)
-    _count: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    place: Place = field(default_factory=lambda: Place("worker"), repr=False)
+    """Where the children run."""
+    identity: str = field(default_factory=lambda: uuid.uuid4().hex, repr=False)
+    """Names the sandbox wherever it is sent to."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        until = self.deadline - time.monotonic() + time.time()  # every machine has a monotonic clock of its own
+        return {"benchmark": self.benchmark, "limits": self.limits, "identity": self.identity, "until": until}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.benchmark, self.limits, self.identity = state["benchmark"], state["limits"], state["identity"]
+        self.deadline, self.place = state["until"] - time.time() + time.monotonic(), place_away(self.identity)
 
     @property
     def task(self) -> TaskInfo:
@@ -244,30 +294,18 @@ class Sandbox:
 
     def call(self, function: Callable[..., Any], *args: object, times: int = 1) -> Any | Failure:
         """Call a picklable function in a child that may take `times` as long as one evaluation."""
-        slot = self._take_slot()
         limits = Limits(None if self.limits.seconds is None else times * self.limits.seconds, self.limits.memory_mb)
-        try:
-            return run_in_child(function, *args, limits=limits, name=f"worker-{slot}", deadline=self.deadline, stop=self._stop[0])
-        finally:
-            self._slots.put(slot)
+        with self.place.slot() as name:
+            return run_in_child(function, *args, limits=limits, name=name, deadline=self.deadline, stop=self.stop_signal)
 
     @property
     def stop_signal(self) -> Connection:
         """A connection for `run_in_child`: whatever else is run under it ends with `stop`, too."""
-        return self._stop[0]
+        return self.place.stop[0]
 
     def stop(self) -> None:
-        """Kill whatever is running, now; the sandbox cannot be used afterwards."""
-        self._stop[1].close()
-
-    def _take_slot(self) -> int:
-        """A number that no other running child has; it names the child's journal."""
-        try:
-            return self._slots.get_nowait()
-        except queue.Empty:
-            with self._lock:
-                self._count += 1
-                return self._count - 1
+        """Kill whatever is running here, now; the sandbox cannot be used afterwards."""
+        self.place.stop[1].close()
 
 
 def _evaluate(benchmark: CurveBenchmark, query: Query) -> Result:

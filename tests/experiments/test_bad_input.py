@@ -71,7 +71,7 @@ def door_here(tmp_path, monkeypatch, capfd):
         ("fidelity.min_epochs=99", "`min_epochs` is 99, but must lie in 1.."),
         ("optimizer.table=mine", "`table` is 'mine', but must be 'hpbandster' or 'li2018'"),
         ("trial.memory_mb=-5", "`memory_mb` of a trial is -5, but must be positive"),
-        ("executor=cloud", "`executor` is 'cloud', but must be one of local, serial"),
+        ("executor=cloud", "`executor` is 'cloud', but must be one of dask, local, serial"),
         ("benchmark.anneal=rung", "set `benchmark.continue_trials=false`"),
         ("task=openml", "`task.id` has no value: give one"),
         ("refit=test", "`refit` is 'test', but must be train (the training and the validation rows), all (the test rows too), or null"),
