@@ -42,6 +42,7 @@ perf: ## measure overhead, journals, the database, its import, the surrogate, si
 	$(PYTHON) tests/perf/simulation.py
 	$(PYTHON) -m tests.perf.peers
 	$(PYTHON) tests/perf/trainer.py
+	$(PYTHON) -m tests.perf.collection
 
 record: ## record the small database anew and fit its surrogates (an hour and a half on two cores; needs the OpenML tasks)
 	$(PYTHON) run.py -m task=$(RECORDED) space=lcbench optimizer=random seed=1 budget.trials=$(CONFIGURATIONS) runs=runs/shipped \

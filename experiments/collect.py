@@ -32,7 +32,7 @@ from lcbench.query import Origin, Query
 from lcbench.rundir import HEADER, read_header, write_header
 from pipeline.live import LiveBenchmark
 from pipeline.recorder import Chunk, Recorded, Recorder, failed
-from pipeline.sandbox import Limits, Sandbox, warm_up
+from pipeline.sandbox import STOPPED, Limits, Sandbox, warm_up
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -188,7 +188,7 @@ def _write(recorded: Recorded, source: Source) -> int:
     if len(queries) > 1:
         source.waiting.extendleft(reversed(queries))
         return 0
-    if recorded.failure.error.startswith("killed because the run was stopped"):
+    if recorded.failure.error == STOPPED:
         return 0
     source.recording.append(failed(queries[0], recorded.chunk.live.horizon(queries[0]), recorded.failure.status, recorded.failure.error))
     return 1

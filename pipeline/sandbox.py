@@ -45,6 +45,8 @@ RESERVE_BYTES = 2**20
 """Freed when a child runs out of memory, so that it can still say so."""
 _REAPING = threading.Lock()
 """Starting a child also asks after all others; two threads that ask at once lose an exit code."""
+STOPPED = "killed because the run was stopped"
+"""Why a child did not answer that nothing was wrong with."""
 ERROR_LINES = 12
 """Of a traceback this many lines, the last ones, are kept as the reason."""
 
@@ -148,7 +150,7 @@ def _await(child: Any, ends: tuple[Connection, Connection | None], seconds: floa
         for _ in range(2):
             ready = wait([one for one in ends if one], None if end == float("inf") else max(end - time.monotonic(), 0))
             if answers not in ready:
-                return Failure(Status.TIMEOUT, "killed because the run was stopped" if stop in ready else f"killed at {limit}")
+                return Failure(Status.TIMEOUT, STOPPED if stop in ready else f"killed at {limit}")
             message = answers.recv()
             if seconds is not None and time.monotonic() + seconds < deadline:
                 end, limit = time.monotonic() + seconds, f"the time limit of {seconds:g} s"

@@ -23,7 +23,7 @@ from lcbench.rundir import read_run
 from lcbench.space import key, lcbench_space, plain
 from lcbench.store import read_curves
 from pipeline.recorder import Chunk, Recorded, Recorder
-from pipeline.sandbox import Failure, Limits, Sandbox
+from pipeline.sandbox import STOPPED, Failure, Limits, Sandbox
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = ("epochs=2", "space.updates={max_units: [64, 128]}")
@@ -248,7 +248,7 @@ def test_what_kills_a_child_is_found_by_doing_each_alone(how, status, tmp_path):
 
 def test_a_stop_is_no_failure(tmp_path):
     recording = Recording("fake", tmp_path)
-    stopped = Recorded(_chunk("raise", (1,)), (), Failure(Status.TIMEOUT, "killed because the run was stopped"))
+    stopped = Recorded(_chunk("raise", (1,)), (), Failure(Status.TIMEOUT, STOPPED))
     assert _write(stopped, _source(recording)) == 0
     assert not recording.ended
 

@@ -1,0 +1,87 @@
+"""Measure `python -m experiments.collect` with one, two and three workers, and against a classic loop on the same configurations.
+
+python -m tests.perf.collection [--task vehicle] [--configurations 200] [--epochs 50] [--workers 1,2,3]: OpenML tasks need the cache. Every
+collection starts from nothing, in a folder that is deleted. Goals on two cores: two workers record 1.8 times as fast as one, and a third
+one does not slow them.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+import numpy as np
+import torch
+
+from experiments.collection import Recording, configuration
+from lcbench.store import read_curves
+from pipeline.learner import Recipe
+from pipeline.schedules.schedule import learning_rate
+from pipeline.spaces import lcbench
+from tests.perf.trainer import Classic, table
+
+ROOT = Path(__file__).resolve().parents[2]
+CLASSIC = 32
+"""Configurations that the classic loop trains for two epochs, of which the second is timed."""
+
+
+def main() -> None:
+    """Collect, and print a line for each number of workers."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--task", default="vehicle")
+    parser.add_argument("--configurations", type=int, default=200)
+    parser.add_argument("--epochs", type=int, default=50)
+    parser.add_argument("--workers", default="1,2,3")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    first, n = 0.0, options.configurations
+    for workers in map(int, options.workers.split(",")):
+        with tempfile.TemporaryDirectory() as folder:
+            seconds, trained = collect(Path(folder), options, workers)
+            info = read_curves(Path(folder) / "default/database.h5")[0].task
+        first = first or seconds
+        print(f"{options.task} with {workers} worker(s): {n} configurations in {seconds:.1f} s of recording,", end=" ")
+        print(f"{first / seconds:.2f} x the first; {trained:.1f} s of training in all", flush=True)
+    classic = n * options.epochs * classic_epoch(info)
+    ratio = classic / workers / seconds
+    print(f"a classic loop, one process per worker: {classic / workers:.0f} s by {CLASSIC} epochs, {ratio:.1f} x as long")
+
+
+def collect(folder: Path, options: argparse.Namespace, workers: int) -> tuple[float, float]:
+    """Seconds from the first training to the end of the last, and those that the trainings took."""
+    words = (f"tasks={options.task}", f"configs={options.configurations}", f"epochs={options.epochs}", f"executor.workers={workers}")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "experiments.collect", *words, f"collections={folder}"], cwd=ROOT, stdout=subprocess.DEVNULL
+    )
+    journal, start, end = folder / "default" / options.task / "lcbench" / "journals" / "collect.journal", 0.0, 0.0
+    while process.poll() is None:
+        if not start and journal.exists():
+            start = time.monotonic()
+        end = end if (folder / "default/database.h5").exists() else time.monotonic()
+        time.sleep(0.02)
+    if process.returncode:
+        raise SystemExit(f"the collection ended with exit code {process.returncode}")
+    return end - start, Recording.of(options.task, journal.parent.parent).seconds
+
+
+def classic_epoch(info) -> float:
+    """Mean seconds of an epoch of the classic loop on random numbers of this shape."""
+    data, space = table(info.n_train + info.n_val + info.n_test, info.n_features, info.n_classes), lcbench.space(info)
+    seconds = []
+    for i in range(CLASSIC):
+        recipe = Recipe(space.settings(configuration(space.space, 0, i)), seed=1, horizon=50)
+        loop = Classic(data, recipe)
+        loop.advance(1, learning_rate(recipe.settings, 1, 50))
+        start = time.process_time()
+        loop.advance(2, learning_rate(recipe.settings, 2, 50))
+        seconds.append(time.process_time() - start)
+    return float(np.mean(seconds))
+
+
+if __name__ == "__main__":
+    main()
