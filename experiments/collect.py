@@ -79,7 +79,7 @@ def collect(config: DictConfig, tasks: dict[str, DictConfig], console: Console) 
     path = Path(config.collections) / config.name
     wanted = wanted_of(config)
     with CollectionDirectory(path) as directory:
-        _describe(directory, config, tasks, wanted)
+        _describe(directory, config, wanted)
         console.print(f"collection {path}", highlight=False, soft_wrap=True)
         if config.status:
             console.print(status_table(path, list(tasks), str(config.space.name), wanted))
@@ -125,11 +125,11 @@ def wanted_of(config: DictConfig) -> Wanted:
     return Wanted(config.draw, (first, end), tuple(seeds(config.seeds)), config.epochs)
 
 
-def _describe(directory: CollectionDirectory, config: DictConfig, tasks: dict[str, DictConfig], wanted: Wanted) -> None:
+def _describe(directory: CollectionDirectory, config: DictConfig, wanted: Wanted) -> None:
     from omegaconf import OmegaConf
 
-    fixed = {"name": config.name, "space": OmegaConf.to_container(config.space, resolve=True), "epochs": wanted.epochs, "draw": wanted.draw}
-    fixed["metric"] = config.metric
+    space = OmegaConf.to_container(config.space, resolve=True)
+    fixed = {"name": config.name, "space": space, "epochs": wanted.epochs, "draw": wanted.draw, "metric": config.metric}
     directory.describe(fixed, {"tasks": list(config.tasks), "configs": str(config.configs), "seeds": list(wanted.seeds)})
 
 

@@ -51,7 +51,7 @@ class Recording:
     ended: dict[int, str] = field(default_factory=dict)
     """Status of every training that has ended, by trial."""
     seconds: float = 0.0
-    """Processor time of the trainings that ended well, all together."""
+    """What the trainings that ended well took, all together."""
     _journal: Journal | None = None
 
     @classmethod

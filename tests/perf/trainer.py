@@ -10,6 +10,7 @@ import argparse
 import os
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 
 os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -49,7 +50,7 @@ class Classic:
         self.optimizer = torch.optim.SGD(self.network.parameters(), lr=0.0, **about)
         self.loss = torch.nn.CrossEntropyLoss(learner.scores.weights)
         sets = {split: TensorDataset(learner.X[split], learner.y[split]) for split in SPLITS}
-        size = settings["batch_size"]
+        size = min(settings["batch_size"], len(learner.y["train"]))
         self.loaders = {split: DataLoader(sets[split], size, shuffle=split == "train", drop_last=split == "train") for split in SPLITS}
 
     def advance(self, epoch: int, rate: float) -> dict[str, float]:
@@ -152,7 +153,8 @@ def _epochs(learners: dict, recipe: Recipe, epochs: int) -> list[float]:
 
 def _work(learner: CompiledLearner) -> float:
     """Floating-point operations of the matrix products of an epoch: three per layer and row in training, one at evaluation."""
-    sizes = [int(a * b) for a, b in zip(learner.plan.widths[:-1], learner.plan.widths[1:], strict=True)]
+    widths = learner.dense.plan.widths.tolist()
+    sizes = [a * b for a, b in pairwise(widths)]
     n_train, n_judged = learner.size * (len(learner.y["train"]) // learner.size), len(learner.y["val"]) + len(learner.y["test"])
     return 2.0 * (n_train * (3 * sum(sizes) - sizes[0]) + n_judged * sum(sizes))
 
