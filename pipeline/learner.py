@@ -157,6 +157,11 @@ class Learner:
         outputs = self.outputs.get(split, torch.zeros(0, self.data.info.n_outputs))
         return self.scores.predictions(outputs)
 
+    @property
+    def divisors(self) -> list[float]:
+        """The class weights that predictions are divided by, empty where they are not."""
+        return self.scores.weights.tolist() if isinstance(self.scores, ClassificationScores) and self.scores.unweighted else []
+
     def state(self) -> dict[str, Any]:
         """All that changes in training; because streams belong to epochs, no generator state is needed."""
         averaged = self.averaged.state_dict() if self.averaged else None

@@ -173,6 +173,7 @@ class LiveBenchmark:
         from pipeline.members import keep_networks
         from pipeline.preprocessing.cache import folder
 
+        training.choose_shares(self.metric)
         arrays = [folder(self.prepared, training.recipe.settings, query.seed, fold) for fold in range(self.folds)]
         keep_networks(self.directory, training, member_name(query), arrays, epoch)
 

@@ -101,6 +101,7 @@ def network_state(learner: Learner, view: str, epoch: int) -> dict[str, Any]:
         "sizes": [learner.n_features, data.info.n_outputs],
         "cardinalities": list(data.cardinalities),
         "target": [data.y_mean, data.y_scale],
+        "divisors": learner.divisors,
         "view": view,
         "weights": learner.judged.state_dict(),
     }

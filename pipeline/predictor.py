@@ -63,7 +63,10 @@ class FittedNetwork:
         ).eval()
         self._network.load_state_dict(state["weights"])
         classify = str(state["settings"]["loss"]).startswith("cross_entropy")
-        self._scores = ClassificationScores(torch.ones(n_outputs)) if classify else RegressionScores(scale, mean)
+        self._scores: Any = RegressionScores(scale, mean)
+        if classify:
+            self._scores = ClassificationScores(torch.tensor(state["divisors"] or [1.0]))
+            self._scores.unweighted = bool(state["divisors"])
 
     def predict(self, rows: NDArray[Any]) -> NDArray[np.float32]:
         """Class probabilities (n, C), or predictions (n, 1) in the target's unit, of preprocessed rows."""

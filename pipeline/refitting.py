@@ -84,6 +84,7 @@ def _refit_network(state: dict[str, Any], raw: RawTable, X: NDArray[np.float64],
     training = Training([data], recipe)
     while training.epoch < state["epoch"]:
         training.advance()
+    training.set_shares(unweighted=bool(state["divisors"]))
     folder = path.parents[1]
     view = f"refitted-{cache.folder(folder, recipe.settings, recipe.seed).name}"
     trained = network_state(training.learners[0], view, state["epoch"])

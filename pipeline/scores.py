@@ -21,6 +21,8 @@ class ClassificationScores:
     def __init__(self, weights: Tensor, extra: Metric | None = None) -> None:  # (C,)
         self.weights = weights
         self.extra = extra
+        self.unweighted = False
+        """Whether `predictions` take the class weights out again, see there."""
 
     def loss(self, outputs: Tensor, y: Tensor) -> Tensor:  # (n, C), (n,) -> ()
         """The loss that is minimised: class-weighted cross-entropy, a weighted mean over the rows."""
@@ -46,8 +48,13 @@ class ClassificationScores:
         }
 
     def predictions(self, outputs: Tensor) -> NDArray[np.float32]:  # (n, C) -> (n, C)
-        """Class probabilities: the softmax of the logits."""
-        return functional.softmax(outputs.detach(), 1).float().cpu().numpy()
+        """Class probabilities: the softmax of the logits.
+
+        What minimises a weighted loss is proportional to w_c P(c | x); with `unweighted` this is divided by w_c, so that the shares of the
+        classes are those of the rows again (Saerens et al., "Adjusting the outputs of a classifier to new a priori probabilities", 2002).
+        """
+        logits = outputs.detach() - torch.log(self.weights) if self.unweighted else outputs.detach()
+        return functional.softmax(logits, 1).float().cpu().numpy()
 
 
 class RegressionScores:

@@ -23,12 +23,14 @@ import torch
 from numpy.typing import NDArray
 
 from lcbench.files import replacing
-from lcbench.metric import Metric
+from lcbench.metric import METRICS, Metric
 from pipeline.compiled import CompiledLearner, learner_of
 from pipeline.ensemble import mean
 from pipeline.learner import Recipe
+from pipeline.metrics import score
 from pipeline.preprocessing.prepared import Prepared
 from pipeline.schedules.schedule import learning_rate
+from pipeline.scores import ClassificationScores
 
 
 class Entry(NamedTuple):
@@ -99,6 +101,27 @@ class Training:
             if self.stopped or not learner.outputs:
                 learner.judge()
         return int(self._best["epoch"]) if self.stopped else self.epoch
+
+    def choose_shares(self, metric: Metric) -> None:
+        """Let predictions take the class weights of the loss out again, or leave them in: whatever is better on the validation rows.
+
+        Of equals the one with the smaller cross-entropy. Accuracy and log loss gain where classes are unbalanced, balanced accuracy loses.
+        """
+        if not all(isinstance(learner.scores, ClassificationScores) for learner in self.learners):
+            return
+        y = np.concatenate([learner.data.y["val"] for learner in self.learners])
+        found = {}
+        for unweighted in (True, False):
+            self.set_shares(unweighted=unweighted)
+            predictions = self.validation_predictions()
+            found[unweighted] = (metric.loss(score(metric, y, predictions)), score(METRICS["cross_entropy"], y, predictions))
+        self.set_shares(unweighted=found[True] < found[False])
+
+    def set_shares(self, *, unweighted: bool) -> None:
+        """Let predictions take the class weights of the loss out again, or leave them in."""
+        for learner in self.learners:
+            if isinstance(learner.scores, ClassificationScores):
+                learner.scores.unweighted = unweighted
 
     def validation_predictions(self) -> NDArray[np.float32]:  # (n_val, C)
         """Class probabilities, or predictions in the target's unit, of every validation row by the network of its fold."""

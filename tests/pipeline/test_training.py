@@ -11,7 +11,7 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss, m
 from lcbench.task import TaskInfo
 from pipeline.gradients import gradient_statistics, gradients_of
 from pipeline.learner import Learner, Recipe
-from pipeline.metrics import metric_for
+from pipeline.metrics import metric_for, score
 from pipeline.networks.network import build_network
 from pipeline.preprocessing.cache import make
 from pipeline.preprocessing.prepared import Prepared, class_weights
@@ -286,6 +286,39 @@ def test_predictions_lie_in_the_order_of_the_folds_and_those_of_the_test_rows_ar
     assert np.array_equal(training.validation_predictions(), np.concatenate(own))
     np.testing.assert_allclose(training.test_predictions(), np.mean(test, axis=0), atol=1e-7)
     assert training.validation_predictions().dtype == training.test_predictions().dtype == np.float32
+
+
+def _unbalanced():
+    """Two overlapping classes of 1 in 10 rows and 9 in 10."""
+    rng = np.random.default_rng(0)
+    y = {split: (rng.random(n) < 0.1).astype(np.int64) for split, n in zip(SPLITS, (600, 400, 400), strict=True)}
+    X = {split: (rng.normal(size=(len(y[split]), 5)) + 0.8 * y[split][:, None]).astype(np.float32) for split in SPLITS}
+    return Prepared(replace(INFO, n_train=600, n_val=400, n_test=400, n_classes=2), X, y)
+
+
+@pytest.mark.parametrize(("metric", "unweighted"), [("accuracy", True), ("cross_entropy", True), ("balanced_accuracy", False)])
+def test_predictions_have_the_shares_of_the_rows_where_the_metric_wants_them(metric, unweighted):
+    data = _unbalanced()
+    training, metric = Training([data], RECIPE), metric_for(metric, data.info)
+    _curve(training, 3)
+    before = training.validation_predictions()
+    training.choose_shares(metric)
+    after, y = training.validation_predictions(), data.y["val"]
+    learner = training.learners[0]
+    assert bool(learner.divisors) == unweighted
+    assert metric.loss(score(metric, y, after)) <= metric.loss(score(metric, y, before))
+    weights = class_weights(data.y["train"], 2) if unweighted else np.ones(2)
+    np.testing.assert_allclose(after, before / weights / (before / weights).sum(1, keepdims=True), rtol=1e-4)
+    if unweighted:
+        assert abs(after[:, 1].mean() - y.mean()) < 0.05 < before[:, 1].mean() - y.mean()
+
+
+def test_without_class_weights_there_is_nothing_to_take_out():
+    data = _unbalanced()
+    training = Training([data], _changed(loss="cross_entropy"))
+    _curve(training, 2)
+    training.choose_shares(metric_for("accuracy", data.info))
+    assert training.learners[0].divisors == []
 
 
 def test_a_network_knows_nothing_of_the_rows_that_it_validates():
