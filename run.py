@@ -14,11 +14,9 @@ door = Door()
 @hydra.main(version_base="1.3", config_path="experiments/conf", config_name="run")
 def main(config: DictConfig) -> None:
     """Compose the configuration and hand it to the verb of its benchmark: search, or simulate."""
-    from rich.console import Console
-
     from experiments.build import build_verb
 
-    door.job(lambda start: build_verb(config)(config, Console(markup=False), start), name=HydraConfig.get().job.override_dirname)
+    door.job(lambda start, console: build_verb(config)(config, console, start), name=HydraConfig.get().job.override_dirname)
 
 
 if __name__ == "__main__":

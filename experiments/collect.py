@@ -310,7 +310,7 @@ def main(words: Sequence[str], door: Door) -> Callable[[], None]:
             print((__doc__ or "") + "\n" + (CONF / "collect.yaml").read_text())
             return
         config, tasks = composed(words)
-        door.job(lambda _: collect(config, tasks, Console(markup=False)), "collect")
+        door.job(lambda _, console: collect(config, tasks, console), "collect")
 
     return command
 

@@ -324,7 +324,7 @@ def main(words: Sequence[str], door: Door) -> Callable[[], None]:
             print((__doc__ or "") + "\n" + (CONF / "compare.yaml").read_text())
             return
         plan = composed(words)
-        door.job(lambda _: compare(plan, Console(markup=False)), "compare")
+        door.job(lambda _, console: compare(plan, console), "compare")
 
     return command
 

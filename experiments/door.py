@@ -14,6 +14,7 @@ from pathlib import Path
 
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
+from rich.console import Console
 
 from experiments.cost import process_age
 from lcbench.errors import UserError, in_words
@@ -25,18 +26,24 @@ EXIT_INTERRUPTED = 130
 
 
 class Door:
-    """Lets a Hydra main function in, and says what went wrong with its jobs."""
+    """Lets a Hydra main function in, and says what went wrong with its jobs; a launcher of Hydra may copy it into other processes."""
 
     def __init__(self) -> None:
         self.failures: list[str] = []
+        self._home = os.getpid()
         self._start: float | None = time.monotonic() - process_age()  # the first job began with its process
         self.bug = False
 
-    def job(self, work: Callable[[float], object], name: str) -> None:
-        """Do one job, called with the `time.monotonic()` of its start; what fails is said at once and does not stop a sweep."""
-        start, self._start = self._start or time.monotonic(), None
+    @property
+    def away(self) -> bool:
+        """Whether a launcher of Hydra has brought this job to another process."""
+        return os.getpid() != self._home
+
+    def job(self, work: Callable[[float, Console], object], name: str) -> None:
+        """Do one job, called with the `time.monotonic()` of its start and a console; what fails is said at once and stops no sweep."""
+        start, self._start = (self._start if self._start and not self.away else time.monotonic()), None
         try:
-            work(start)
+            work(start, Console(markup=False, force_terminal=False if self.away else None))  # live pictures would share a terminal
         except (UserError, OSError) as error:
             self._fail(name, in_words(error))
         except OmegaConfBaseException as error:
@@ -47,8 +54,11 @@ class Door:
             self._fail(name, f"{type(error).__name__}: {error}")
 
     def _fail(self, name: str, text: str) -> None:
+        """Say it, and remember it; from another process Hydra carries the first failure home as an error when all jobs have ended."""
         self.failures.append(f"{name}: {text}")
         print(f"error: {text}", file=sys.stderr, flush=True)
+        if self.away:
+            raise (RuntimeError if self.bug else UserError)(self.failures[-1])
 
     def enter(self, main: Callable[[], None]) -> None:
         """Run a Hydra main function and leave with an exit code: 0, 1 after a bug, 2 after bad input, 130 if interrupted."""
