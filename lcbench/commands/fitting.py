@@ -23,6 +23,7 @@ from lcbench.commands.progress import progress_bar
 from lcbench.database import Database
 from lcbench.errors import UserError
 from lcbench.metric import METRICS, metric_named
+from lcbench.rungs import RUNGS
 from lcbench.schema import STATUSES, UNFINISHED
 from lcbench.space import encode, sample
 from lcbench.store import FittedModel, write_curves
@@ -35,8 +36,6 @@ DESCRIPTION = """Fit a surrogate to every task of a database: one model per colu
 several kinds; models and their quality report are stored in the database (`python -m lcbench info DB` prints it).
 What is fitted already is kept unless its curves have changed, so an interrupted command goes on where it stood."""
 
-RUNGS = (1, 3, 6, 12, 25, 50)
-"""Epochs at which the report says how well configurations are ranked, as far as the curves go, and the last epoch."""
 N_RANDOM = 2000
 """Random configurations among which the reference of regret is sought."""
 
@@ -90,7 +89,8 @@ def run(options: Namespace, console: Console) -> int:
             write_curves(database.path, (database.checked(*name) for name in database.names), layout=options.layout, models=kept.values())
             database = Database(options.database)
     shown = [model for model in kept.values() if model.task in tasks]
-    console.print(quality_page(shown) if len({(model.task, model.space) for model in shown}) == 1 else quality_overview(shown))
+    one = len({(model.task, model.space) for model in shown}) == 1
+    console.print(quality_page(shown, console.width) if one else quality_overview(shown))
     console.print(
         Text(f"{options.database}: {len(new)} models fitted in {time.monotonic() - start:.0f} s, {len(kept) - len(new)} kept"),
         soft_wrap=True,

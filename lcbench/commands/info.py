@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from argparse import ArgumentParser, Namespace
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
+from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
@@ -20,6 +20,7 @@ from lcbench.database import SHIPPED, Database
 from lcbench.errors import UserError
 from lcbench.metric import SCALES, metric_named
 from lcbench.rundir import HEADER, read_run
+from lcbench.rungs import correlations
 from lcbench.schema import STATUSES
 from lcbench.store import FittedModel, names_of
 from lcbench.surrogate.report import headline
@@ -55,7 +56,8 @@ def run(options: Namespace, console: Console) -> int:
     models = [model for name in database.models for model in database.fitted(*name)] if database else []
     models = [model for model in models if (model.task, model.space) in {names_of(table) for table in tables}]
     if options.json:
-        console.print_json(json.dumps({"tables": [facts(table) for table in tables], "models": [_quality(model) for model in models]}))
+        known = [facts(table) | {"rank correlations": correlations(table)} for table in tables]
+        console.print_json(json.dumps({"tables": known, "models": [_quality(model) for model in models]}))
         return 0
     console.print(Text(str(path), style="bold"), _file_facts(path, tables), soft_wrap=True)
     if len(tables) == 1:
@@ -64,9 +66,12 @@ def run(options: Namespace, console: Console) -> int:
         console.print(overview(tables, console.width))
         for line in shared_facts(tables):
             console.print(Text(line, style="dim"))
+    if ranked := {table.task.name: found for table in tables if (found := correlations(table))}:
+        console.print()
+        console.print(fidelities(ranked))
     if models:
         console.print()
-        console.print(quality_page(models) if len(tables) == 1 else quality_overview(models))
+        console.print(quality_page(models, console.width) if len(tables) == 1 else quality_overview(models))
     return 0
 
 
@@ -223,6 +228,26 @@ def _fitting(rows: Sequence[dict[str, object]], width: int) -> list[str]:
     return list(needed)
 
 
+# --------------------------------------------------------------------------------------------------------------- fidelities
+
+
+def fidelities(ranked: Mapping[str, Mapping[str, float]]) -> Group:
+    """How well short trainings rank, a task each line."""
+    names = list(dict.fromkeys(name for found in ranked.values() for name in found))
+    shorter = ", or of shorter trainings at their own end" if any("of" in name for name in names) else ""
+    shown = Table(box=None, header_style="bold", title="how well short trainings rank", title_justify="left")
+    shown.add_column("task", style="cyan", no_wrap=True)
+    for name in names:
+        shown.add_column(name.replace(" ", "\n"), justify="right", no_wrap=True)
+    for task, found in ranked.items():
+        shown.add_row(task, *(_two_digits(found.get(name)) for name in names))
+    if len(ranked) > 1:
+        means = [float(np.mean([found[name] for found in ranked.values() if name in found])) for name in names]
+        shown.add_row("mean", *map(_two_digits, means), style="bold")
+    caption = f"Spearman correlation of the objective at the last epoch with that of the same training at epoch e (@e){shorter}."
+    return Group(shown, Text(caption, style="dim"))
+
+
 # --------------------------------------------------------------------------------------------------------------- surrogates
 
 
@@ -245,6 +270,8 @@ def quality_overview(models: Sequence[FittedModel]) -> Table:
     return shown
 
 
+WIDE = 110
+"""Characters of a line that has room for everything."""
 _NARROW = {"Spearman": "Spear-\nman", "best baseline": "best\nbase-\nline"}
 """Headings that would be wider than their numbers."""
 
@@ -266,13 +293,14 @@ def _against_baselines(models: Sequence[FittedModel]) -> str:
     return f"mean {ours:.3f}; " + ", ".join(f"{name} {value:.3f}" for name, value in means.items()) + " on the same folds."
 
 
-def quality_page(models: Sequence[FittedModel]) -> Table:
-    """Everything that a line can say of each surrogate of one task."""
+def quality_page(models: Sequence[FittedModel], width: int) -> Table:
+    """Everything that a line can say of each surrogate of one task; on a narrow page nothing of its rungs."""
     caption = f"on configurations held out by cross-validation; {_against_baselines(models)}"
     shown = Table(box=None, header_style="bold", title="surrogates", title_justify="left", caption=caption, caption_justify="left")
     shown.caption_style, shown.padding = "dim", (0, 1, 0, 0)
     shown.add_column("column", style="cyan", no_wrap=True)
     names = list(dict.fromkeys(name for model in models for name in _quality(model)["scores"]))
+    names = [name for name in names if width >= WIDE or not name.startswith("@")]
     for name in names:
         shown.add_column(_NARROW.get(name, name.replace(" ", "\n")), justify="right", no_wrap=True)
     shown.add_column("model")

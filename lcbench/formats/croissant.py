@@ -23,6 +23,7 @@ from lcbench.database import Database
 from lcbench.files import replacing
 from lcbench.formats.frame import SUFFIXES, FrameColumn, frame_columns
 from lcbench.metric import METRICS, SCALES
+from lcbench.rungs import correlations
 from lcbench.schema import SCHEMA_VERSION, STATUSES
 from lcbench.space import cardinalities
 from lcbench.surrogate.report import headline
@@ -227,6 +228,7 @@ def card(database: Database | str | PathLike[str]) -> str:
         "## Metrics",
         _markdown(_metric_rows(tables)),
         *(part for name, space in spaces.items() for part in (f"## Search space {name}", _markdown(_space_rows(space)))),
+        *_fidelities(tables),
         *_surrogates(opened),
         "## Origin",
         "\n".join(_origin(tables)),
@@ -316,6 +318,21 @@ def _space_rows(space: ConfigurationSpace) -> Iterable[dict[str, Any]]:
         }
 
 
+def _fidelities(tables: Sequence[CurveTable]) -> list[str]:
+    found = {table.task.name: correlations(table) for table in tables}
+    names = list(dict.fromkeys(name for values in found.values() for name in values))
+    if not names:
+        return []
+    rows = [{"task": task} | {name: _decimals(values.get(name)) for name in names} for task, values in found.items()]
+    said = "Spearman's correlation of the objective at the end with that of the same training at epoch e (@e)"
+    shorter = ", and with that of shorter trainings at their own end" if any("of" in name for name in names) else ""
+    return ["## How well short trainings rank", f"{said}{shorter}.", _markdown(rows)]
+
+
+def _decimals(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
 def _surrogates(database: Database) -> list[str]:
     models = [model for name in database.models for model in database.fitted(*name)]
     if not models:
@@ -323,7 +340,7 @@ def _surrogates(database: Database) -> list[str]:
     lines = [headline(model.about["report"]) for model in models]
     rows = [
         {"task": model.task, "predicts": f"`{model.column}`", "model": line["model"]}
-        | {name: "–" if value is None else f"{value:.3f}" for name, value in line["scores"].items()}
+        | {name: _decimals(value) for name, value in line["scores"].items()}
         for model, line in zip(models, lines, strict=True)
     ]
     return ["## Surrogates", "On configurations that the models had not seen (cross-validation over configurations).", _markdown(rows)]
