@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments import build
-from experiments.collection import GROWS, PER_SEED, CollectionDirectory, Recording, Wanted, configuration, read_about
+from experiments.collection import GROWS, PER_SEED, CollectionDirectory, Draws, Recording, Wanted, read_about
 from experiments.config import register
 from experiments.door import CONF, Door
 from experiments.executors import Workers
@@ -30,6 +30,7 @@ from lcbench.errors import UserError
 from lcbench.header import provenance_now
 from lcbench.query import Origin, Query
 from lcbench.rundir import HEADER, read_header, write_header
+from lcbench.task import UNKNOWN
 from pipeline.live import LiveBenchmark
 from pipeline.recorder import Chunk, Recorded, Recorder, failed
 from pipeline.sandbox import STOPPED, Limits, Sandbox, warm_up
@@ -50,6 +51,7 @@ class Source:
     """One task of a collection: what trains on it, what is recorded, what is missing."""
 
     live: LiveBenchmark
+    draws: Draws
     recording: Recording
     missing: Iterator[Query]
     waiting: deque[Query] = field(default_factory=deque)
@@ -149,7 +151,8 @@ def _source(config: DictConfig, path: Path, collection: DictConfig, wanted: Want
     if header.task != live.task or header.provenance.get("table_crc32") != checksum:
         raise UserError(f"the table of task {live.task.name!r} has changed since {path} began: choose another `name`")
     recording = Recording.of(task.info.name, path)
-    return Source(live, recording, wanted.queries(live.space, recording, retry=collection.retry))
+    draws = Draws(live.space, build.build_space(config, replace(task.info, n_categorical=UNKNOWN)).space, wanted.draw)
+    return Source(live, draws, recording, wanted.queries(draws, recording, retry=collection.retry))
 
 
 def _record_all(sources: dict[str, Source], executor: Workers, wanted: Wanted, config: DictConfig, console: Console) -> None:
@@ -238,7 +241,7 @@ def _plan(sources: dict[str, Source], executor: Workers, wanted: Wanted, console
 
 def _probe(source: Source, wanted: Wanted, i: int) -> Query:
     """A training that ends early, on a schedule that does not."""
-    return Query(configuration(source.live.space, wanted.draw, i), min(PROBE_EPOCHS, wanted.epochs), i, seed=0, origin=Origin.RANDOM)
+    return Query(source.draws.configuration(i), min(PROBE_EPOCHS, wanted.epochs), i, seed=0, origin=Origin.RANDOM)
 
 
 def _plan_table(sources: dict[str, Source], seconds: dict[str, list[float]], columns: dict[str, int], wanted: Wanted, slots: int) -> Table:

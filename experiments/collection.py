@@ -6,7 +6,8 @@ collection.json                 what is collected: the space, the horizon, how c
 database.h5                     all of them as one database, made anew from the journals whenever a collection ends or stops
 
 Training `(i, seed)` is configuration i of the task's space with this seed; configuration i depends on `draw` and i only. So collections on
-several machines can divide the configurations among them, and `python -m lcbench import` puts them together.
+several machines can divide the configurations among them, and `python -m lcbench import` puts them together. Where a space has
+hyperparameters for some tasks only, such as those of categories, configuration i is the same for all tasks in what their spaces share.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from ConfigSpace import Configuration, ConfigurationSpace
@@ -37,9 +38,19 @@ PER_SEED = 1_000_000
 JOURNAL = "collect.journal"
 
 
-def configuration(space: ConfigurationSpace, draw: int, i: int) -> Configuration:
-    """Configuration number i of a collection, whatever was drawn before."""
-    return sample(space, np.random.default_rng([draw, i]))
+class Draws(NamedTuple):
+    """The configurations of one task, by number."""
+
+    space: ConfigurationSpace
+    """What the task is searched in."""
+    widest: ConfigurationSpace
+    """The same with everything that only some tasks have: what is drawn from."""
+    draw: int
+
+    def configuration(self, i: int) -> Configuration:
+        """Configuration number i, whatever was drawn before."""
+        drawn = sample(self.widest, np.random.default_rng([self.draw, i]))
+        return Configuration(self.space, values={name: value for name, value in drawn.items() if name in self.space})
 
 
 @dataclass
@@ -108,14 +119,14 @@ class Wanted:
     seeds: tuple[int, ...]
     epochs: int
 
-    def queries(self, space: ConfigurationSpace, recording: Recording, *, retry: bool) -> Iterator[Query]:
+    def queries(self, draws: Draws, recording: Recording, *, retry: bool) -> Iterator[Query]:
         """What is missing of one task: configuration by configuration, so that at any time the first ones have every seed."""
         for i in range(*self.configs):
             for seed in self.seeds:
                 trial = seed * PER_SEED + i
                 status = recording.ended.get(trial)
                 if status is None or (retry and status != Status.SUCCESS):
-                    yield Query(configuration(space, self.draw, i), self.epochs, trial, seed=seed, origin=Origin.RANDOM)
+                    yield Query(draws.configuration(i), self.epochs, trial, seed=seed, origin=Origin.RANDOM)
 
     def trials(self) -> Iterator[int]:
         """Every trial number, configuration by configuration."""

@@ -8,6 +8,8 @@ from typing import Literal
 from lcbench.metric import CLASSIFICATION_METRICS, REGRESSION_METRICS
 
 Kind = Literal["classification", "regression"]
+UNKNOWN = -1
+"""Of a number of columns: not recorded."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,8 @@ class TaskInfo:
     """Columns of the table without the target, before preprocessing."""
     n_classes: int
     """Number of classes, 0 for regression."""
-    n_categorical: int = -1
-    """Columns of categories among the features, -1 where not recorded."""
+    n_categorical: int = UNKNOWN
+    """Columns of categories among the features; where `UNKNOWN`, spaces hold everything that categories need."""
 
     @property
     def metrics(self) -> tuple[str, ...]:

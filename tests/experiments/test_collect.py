@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from experiments.collect import _write, collect, composed, wanted_of
-from experiments.collection import PER_SEED, CollectionDirectory, Recording, Wanted, configuration
+from experiments.collection import PER_SEED, CollectionDirectory, Draws, Recording, Wanted
 from lcbench.errors import UserError
 from lcbench.merge import merge
 from lcbench.query import Query, Status
@@ -22,6 +23,7 @@ from lcbench.recording import end_record
 from lcbench.rundir import read_run
 from lcbench.space import key, lcbench_space, plain
 from lcbench.store import read_curves
+from lcbench.task import UNKNOWN, TaskInfo
 from pipeline.recorder import Chunk, Recorded, Recorder
 from pipeline.sandbox import STOPPED, Failure, Limits, Sandbox
 
@@ -68,7 +70,7 @@ def test_every_configuration_on_every_task_with_every_seed(whole):
     for table in whole.values():
         assert sorted(row.trial for row in table.trainings) == sorted(seed * PER_SEED + i for i in range(6) for seed in (1, 2))
         for row in table.trainings:
-            assert row.configuration == plain(configuration(table.space, 0, row.trial % PER_SEED))
+            assert row.configuration == plain(Draws(table.space, table.space, 0).configuration(row.trial % PER_SEED))
             assert (row.seed, row.horizon, row.origin, len(row.curve)) == (row.trial // PER_SEED, 2, "random", 3)
             assert row.results == {"compiled": 1.0}
             assert row.n_parameters > 0
@@ -218,7 +220,7 @@ class FailingBenchmark:
 
 def _chunk(how, trials=(1, 2, 3, 4)):
     space = lcbench_space()
-    return Chunk(FailingBenchmark(how), tuple(Query(configuration(space, 0, i), 2, i, seed=0) for i in trials))
+    return Chunk(FailingBenchmark(how), tuple(Query(Draws(space, space, 0).configuration(i), 2, i, seed=0) for i in trials))
 
 
 def test_a_training_that_raises_is_a_crash_and_the_others_go_on():
@@ -228,11 +230,11 @@ def test_a_training_that_raises_is_a_crash_and_the_others_go_on():
 
 
 @pytest.mark.parametrize(
-    ("how", "status"),
-    [("die", Status.CRASHED), ("hoard", Status.MEMOUT), ("sleep", Status.TIMEOUT)],
+    ("how", "status", "seconds"),
+    [("die", Status.CRASHED, 30), ("hoard", Status.MEMOUT, 30), ("sleep", Status.TIMEOUT, 0.5)],
 )
-def test_what_kills_a_child_is_found_by_doing_each_alone(how, status, tmp_path):
-    recorder = Recorder(Sandbox(None, Limits(seconds=0.5, memory_mb=300)))
+def test_what_kills_a_child_is_found_by_doing_each_alone(how, status, seconds, tmp_path):
+    recorder = Recorder(Sandbox(None, Limits(seconds=seconds, memory_mb=300)))
     recording = Recording("fake", tmp_path)
     source = _source(recording)
     assert _write(recorder.evaluate(_chunk(how)), source) == 0
@@ -256,22 +258,40 @@ def test_a_stop_is_no_failure(tmp_path):
 def _source(recording):
     from experiments.collect import Source
 
-    return Source(FailingBenchmark("raise"), recording, iter(()))
+    return Source(FailingBenchmark("raise"), Draws(lcbench_space(), lcbench_space(), 0), recording, iter(()))
 
 
 def test_what_failed_is_done_again_only_if_asked(tmp_path):
     recording, space = Recording("fake", tmp_path, {PER_SEED: "success", PER_SEED + 1: "memout"}), lcbench_space()
+    draws = Draws(space, space, 0)
     wanted = Wanted(0, (0, 3), (1,), 2)
-    assert [query.trial for query in wanted.queries(space, recording, retry=False)] == [PER_SEED + 2]
-    assert [query.trial for query in wanted.queries(space, recording, retry=True)] == [PER_SEED + 1, PER_SEED + 2]
+    assert [query.trial for query in wanted.queries(draws, recording, retry=False)] == [PER_SEED + 2]
+    assert [query.trial for query in wanted.queries(draws, recording, retry=True)] == [PER_SEED + 1, PER_SEED + 2]
     assert wanted.n_missing(recording) == 1
     assert wanted.n_whole(recording) == 2
 
 
 def test_configurations_depend_on_their_number_only():
     space = lcbench_space()
-    assert [key(configuration(space, 0, i)) for i in range(4)] == [key(configuration(lcbench_space(), 0, i)) for i in range(4)]
-    assert len({key(configuration(space, draw, i)) for draw in range(3) for i in range(50)}) == 150
+    draws, again = Draws(space, space, 0), Draws(lcbench_space(), lcbench_space(), 0)
+    assert [key(draws.configuration(i)) for i in range(4)] == [key(again.configuration(i)) for i in range(4)]
+    assert len({key(Draws(space, space, draw).configuration(i)) for draw in range(3) for i in range(50)}) == 150
+
+
+@pytest.mark.parametrize("name", ["apt2021", "full"])
+def test_tasks_with_and_without_categories_have_the_same_configurations_in_what_they_share(name):
+    make = import_module(f"pipeline.spaces.{name}").space
+    with_, without, widest = (
+        make(TaskInfo("made up", "classification", None, 0, "made up", 130, 50, 60, 5, 3, n)).space for n in (3, 0, UNKNOWN)
+    )
+    assert len(without) < len(with_) == len(widest)
+    embedded = 0
+    for i in range(60):
+        one, other = (Draws(space, widest, 0).configuration(i) for space in (with_, without))
+        other.check_valid_configuration()
+        embedded += one["embedding"] == "learned"
+        assert {name: one[name] for name in one if name in without} == dict(other)
+    assert 0 < embedded < 40
 
 
 def test_the_tasks_move_together(tmp_path):

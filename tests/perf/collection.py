@@ -17,7 +17,7 @@ os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THR
 
 import torch
 
-from experiments.collection import Recording, configuration
+from experiments.collection import Draws, Recording
 from lcbench.store import read_curves
 from pipeline.learner import Recipe
 from pipeline.spaces import lcbench
@@ -70,9 +70,10 @@ def collect(folder: Path, options: argparse.Namespace, workers: int) -> tuple[fl
 def classic_epoch(info, n: int) -> float:
     """Seconds of an epoch of the classic loop with each of the n configurations, on random numbers of this shape."""
     data, space = table(info.n_train + info.n_val + info.n_test, info.n_features, info.n_classes), lcbench.space(info)
+    draws = Draws(space.space, space.space, 0)
     seconds = 0.0
     for i in range(n):
-        recipe = Recipe(space.settings(configuration(space.space, 0, i)), seed=1, horizon=50)
+        recipe = Recipe(space.settings(draws.configuration(i)), seed=1, horizon=50)
         loop = Classic(data, recipe)
         loop.advance(1, RATE)
         start = time.process_time()
