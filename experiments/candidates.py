@@ -71,7 +71,7 @@ def candidates_of(tables: Sequence[CurveTable], metric: str = "val_accuracy", ep
     Raises:
         UserError: if a table is empty or lacks the metric or epoch, or the tables share no hyperparameter.
     """
-    sign = _sign(metric)
+    _sign(metric)
     last = min((_checked(table, metric).n_entries - 1 for table in tables), default=0)
     epoch = last if epoch is None else epoch
     if not 1 <= epoch <= last:
@@ -86,8 +86,7 @@ def candidates_of(tables: Sequence[CurveTable], metric: str = "val_accuracy", ep
     measured: dict[tuple[str, int], list[float]] = {}
     for table in tables:
         rows = np.flatnonzero(table.columns["horizon"] == table.columns["horizon"].max())
-        plane = table.plane(metric)
-        scores = sign * SCALES.get(table.units[plane], 1.0) * table.curves[plane, rows, epoch].astype(np.float64)
+        scores = scores_of(table, rows, metric, epoch)
         t = tasks.index(names_of(table)[0])
         for whole, score in zip(table.configurations(rows), scores.tolist(), strict=True):
             configuration = {name: whole[name] for name in shared if name in whole}
@@ -103,6 +102,12 @@ def candidates_of(tables: Sequence[CurveTable], metric: str = "val_accuracy", ep
         licences=list(dict.fromkeys(str(table.provenance.get("licence") or "not stated") for table in tables)),
         not_shared=list(dict.fromkeys(name for table in tables for name in table.space if name not in shared)),
     )
+
+
+def scores_of(table: CurveTable, rows: NDArray[np.int64], metric: str, epoch: int) -> NDArray[np.float64]:  # (n,)
+    """Values of a column after `epoch` epochs, in the unit of its metric, larger is better."""
+    plane = table.plane(metric)
+    return _sign(metric) * SCALES.get(table.units[plane], 1.0) * table.curves[plane, rows, epoch].astype(np.float64)
 
 
 def _matrix(names: list[str], n_tasks: int, measured: dict[tuple[str, int], list[float]]) -> NDArray[np.float64]:

@@ -1,0 +1,97 @@
+"""What is worth training first on a new task: ``python -m analysis.warmstarts DATABASE [RUN…]``.
+
+``DATABASE`` holds the same random configurations of many tasks (``python -m experiments.collect space=apt2021 …``), the runs the members of
+a portfolio on all of these tasks (``python run.py -m optimizer=random portfolio=greedy2021 budget.trials=16 …``). Drawn is the mean over
+tasks of the regret after 1, 2, … trainings, with bands over tasks, of the greedy portfolio of the other tasks, of that portfolio, of random
+search and of Hyperband.
+
+Source: section 3.3 of Zimmer, Lindauer, Hutter, Auto-PyTorch Tabular, TPAMI 2021.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator
+
+from analysis import style
+from analysis.aggregate import band, resample_counts, resampled
+from analysis.render import finished
+from experiments.candidates import read_tables
+from experiments.warmstarts import WarmStarts, warm_starts
+from lcbench.errors import UserError, in_words
+from lcbench.files import replacing
+
+TITLE = "What is worth training first on a new task"
+AT = (1, 4, 16)
+"""Trainings after which the table says the regret."""
+LEVEL, RESAMPLES = 0.95, 5000
+
+
+def frame(found: WarmStarts) -> pd.DataFrame:
+    """Mean regrets with bands over tasks: columns ``optimizer``, ``trainings``, ``value``, ``low``, ``high``, ``tasks``."""
+    counts = resample_counts(1, len(found.tasks), RESAMPLES, np.random.default_rng(0))
+    parts = []
+    for name, regrets in found.regrets.items():
+        low, high = band(resampled(regrets, "mean", counts), LEVEL)
+        about = {"optimizer": name, "trainings": np.arange(1, len(regrets) + 1), "value": regrets.mean(axis=1)}
+        parts.append(pd.DataFrame(about | {"low": low, "high": high, "tasks": len(found.tasks)}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def draw(table: pd.DataFrame, figure: Figure) -> None:
+    """One line per method."""
+    figure.set_size_inches(5.4, 3.2)
+    axes = figure.subplots()
+    axes.set_xscale("log", base=2)
+    style.curves(axes, table.rename(columns={"trainings": "share"}), label=False)
+    axes.set_xlim(1, table["trainings"].max())
+    axes.xaxis.set_major_locator(FixedLocator([1, 2, 4, 8, 16]))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set_xlabel("trainings")
+    style.positive_log(axes, table)
+    axes.set_ylabel("mean normalised regret")
+    style.name_lines(axes)
+
+
+def summary(table: pd.DataFrame) -> pd.DataFrame:
+    """Mean regret and band after some trainings, in words: one row per method."""
+    rows = table[table["trainings"].isin(AT)]
+    said = [f"{value:.4f} [{low:.4f}, {high:.4f}]" for value, low, high in zip(rows["value"], rows["low"], rows["high"], strict=True)]
+    return rows.assign(said=said).pivot(index="optimizer", columns="trainings", values="said").reindex(dict.fromkeys(rows["optimizer"]))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write ``warmstarts.png`` and ``warmstarts.csv`` and return the exit code: 0 all is well, 2 it could not be done."""
+    parser = argparse.ArgumentParser(prog="python -m analysis.warmstarts", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("sources", type=Path, nargs="+", help="databases (.h5) and run directories")
+    parser.add_argument("--to", type=Path, default=Path(), help="folder for the figure, by default this one")
+    parser.add_argument("--size", type=int, default=16, help="trainings (default 16)")
+    parser.add_argument("--metric", default="val_accuracy", help="a recorded column (default val_accuracy)")
+    options = parser.parse_args(arguments)
+    try:
+        found = warm_starts(read_tables(options.sources), options.size, options.metric)
+        options.to.mkdir(parents=True, exist_ok=True)
+        table = frame(found)
+        trained = f"{found.n_candidates} random configurations, {found.epoch} epochs each"
+        figure = finished(sys.modules[__name__], table, (f"{len(found.tasks)} tasks", trained, f"{LEVEL:.0%} bands over tasks"))
+        with replacing(options.to / "warmstarts.csv") as temporary:
+            table.to_csv(temporary, index=False)
+        with replacing(options.to / "warmstarts.png") as temporary, style.styled():
+            figure.savefig(temporary, format="png", metadata={"Software": None})
+    except (UserError, OSError) as error:
+        print(in_words(error), file=sys.stderr)
+        return 2
+    print(summary(table).to_string())
+    print(options.to / "warmstarts.png")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

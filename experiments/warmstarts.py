@@ -1,0 +1,117 @@
+"""What is worth training first on a task that nothing is known of: regret by number of trainings, from recorded curves.
+
+Compared are the greedy portfolio of the other tasks (every task is left out once), a portfolio whose members were trained on all tasks,
+random configurations, and Hyperband on them. Notation: n random configurations, M tasks, k = 1..K trainings, S seeds, R epochs of a
+training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.candidates import candidates_of, scores_of
+from experiments.vectorised import Curves, n_draws, schedule, simulate_all
+from lcbench.errors import UserError
+from lcbench.query import Origin
+from lcbench.store import names_of
+from lcbench.table import CurveTable
+from optimizers.greedy import by_size, leave_one_out, random_by_size, regrets_of
+from optimizers.rungs import Ladder, ladder
+
+Floats = NDArray[np.float64]
+GREEDY, TRIED, RANDOM, HYPERBAND = "greedy, task left out", "portfolio that was trained", "random", "hyperband"
+HALVINGS = 8
+"""The lowest rung of Hyperband is an eighth of a training, as 6 of LCBench's 50 epochs."""
+
+
+@dataclass(frozen=True)
+class WarmStarts:
+    """Regrets on M tasks after 1..K trainings, as a share of the range of a task's scores."""
+
+    tasks: list[str]
+    regrets: dict[str, Floats]  # {method: (K, M)}
+    epoch: int
+    """Epochs of a training."""
+    n_candidates: int
+
+
+def warm_starts(tables: Sequence[CurveTable], size: int = 16, metric: str = "val_accuracy", seeds: int = 200) -> WarmStarts:
+    """Judge ways to begin.
+
+    Args:
+        tables: random configurations of every task; beside them, if they are to be judged, the trainings of the members of a portfolio
+            (origin ``portfolio``) on every task, in the order of their numbers.
+        size: K.
+        metric: a recorded column, e.g. ``val_accuracy``.
+        seeds: S, the orders in which Hyperband meets the configurations; its mean is taken.
+
+    Raises:
+        UserError: if there are fewer than two tasks, or a portfolio was not trained on all of them.
+    """
+    drawn = [part for table in tables if len(part := _of_origin(table, Origin.RANDOM))]
+    candidates = candidates_of(drawn, metric) if drawn else None
+    if candidates is None or len(candidates.tasks) < 2:
+        raise UserError("random configurations of at least two tasks are needed: record some with python -m experiments.collect")
+    n, members = len(candidates.scores), _members(tables, candidates.tasks, metric, candidates.epoch)
+    regrets = regrets_of(np.concatenate([candidates.scores, members]))
+    own, tried = regrets[:n], regrets[n:]
+    left_out = leave_one_out(own, size)
+    found = {GREEDY: np.column_stack([by_size(own[:, [t]], chosen)[:, 0] for t, chosen in enumerate(left_out)])}
+    if len(tried):
+        found[TRIED] = np.minimum.accumulate(tried[:size])
+    found[RANDOM] = random_by_size(own, size)
+    rungs = ladder(candidates.epoch, max(candidates.epoch // HALVINGS, 1), 2)
+    by_rung = np.stack([candidates_of(drawn, metric, epoch).scores for epoch in rungs.epochs])  # (rungs, n, M)
+    best, worst = (np.array([pick(column) for column in _columns(candidates.scores, members)]) for pick in (np.nanmax, np.nanmin))
+    unit = np.where(best > worst, best - worst, 1.0)
+    found[HYPERBAND] = np.column_stack(
+        [_hyperband((best[t] - by_rung[:, :, t]) / unit[t], rungs, size, seeds) for t in range(len(candidates.tasks))]
+    )
+    shortest = min(map(len, found.values()))
+    return WarmStarts(candidates.tasks, {name: values[:shortest] for name, values in found.items()}, candidates.epoch, n)
+
+
+def _columns(*scores: Floats) -> list[Floats]:  # (n, M), (m, M) -> M times (n + m,)
+    return list(np.concatenate(scores).T)
+
+
+def _of_origin(table: CurveTable, origin: Origin) -> CurveTable:
+    return table.take(np.flatnonzero(table.columns["origin"] == str(origin)))
+
+
+def _members(tables: Sequence[CurveTable], tasks: Sequence[str], metric: str, epoch: int) -> Floats:  # (k, M)
+    """Scores of the members of a portfolio in their order, NaN where a task has fewer or one failed; no row if there is no portfolio."""
+    found: dict[str, Floats] = {}
+    for table in tables:
+        part = _of_origin(table, Origin.PORTFOLIO)
+        if len(part):
+            order = np.argsort(part.columns["trial"], kind="stable")
+            found[names_of(table)[0]] = scores_of(part, order, metric, epoch)
+    if found and (missing := [task for task in tasks if task not in found]):
+        raise UserError(
+            f"the portfolio was trained on {', '.join(found)}, but not on {', '.join(missing)}: train it there, or leave it out"
+        )
+    members = np.full((max(map(len, found.values()), default=0), len(tasks)), np.nan)
+    for t, task in enumerate(tasks):
+        values = found.get(task, np.empty(0))
+        members[: len(values), t] = np.where(np.isfinite(values), values, np.nan)
+    return members
+
+
+def _hyperband(regrets: Floats, rungs: Ladder, size: int, seeds: int) -> Floats:  # (rungs, n) -> (K,)
+    """Mean regret of the best network of any rung, trained for 1..K trainings' worth of epochs, promotions continued."""
+    curves = np.full((regrets.shape[1], rungs.max), np.nan)
+    curves[:, [epoch - 1 for epoch in rungs.epochs]] = regrets.T
+    steps = schedule("hyperband", rungs, size * rungs.max)
+    if n_draws(steps) > len(curves):
+        raise UserError(f"Hyperband needs {n_draws(steps)} random configurations for {size} trainings' worth of epochs, not {len(curves)}")
+    rng = np.random.default_rng(0)
+    rows = np.stack([rng.permutation(len(curves))[: n_draws(steps)] for _ in range(seeds)])
+    columns = simulate_all(Curves(1, curves, curves, np.zeros_like(curves)), rows, steps)
+    best = np.minimum.accumulate(columns["val_loss"], axis=1)  # (S, results)
+    ends = np.searchsorted(columns["epochs_continued"], rungs.max * np.arange(1, size + 1), side="right") - 1
+    return np.maximum(best[:, ends], 0.0).mean(axis=0)  # a network of a lower rung may be better than any at the end

@@ -1,0 +1,131 @@
+"""Ways to begin on a new task, judged from recorded curves: against what the definitions say, step by step."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.warmstarts import frame, main
+from experiments.candidates import candidates_of
+from experiments.warmstarts import GREEDY, HYPERBAND, RANDOM, TRIED, warm_starts
+from lcbench.curve import LearningCurve
+from lcbench.errors import UserError
+from lcbench.store import write_curves
+from lcbench.table import CurveTable
+from optimizers.greedy import greedy, random_by_size, regrets_of
+from tests.lcbench.curve_strategies import TASK
+from tests.lcbench.tables import fake_table, fake_training
+
+N, SEEDS = 40, 30
+NAMES = ("one", "two", "three")
+
+
+def _tables(more=()):
+    """Three tasks on which the same configurations are good to different degrees."""
+    tables = []
+    for t, name in enumerate(NAMES):
+        table = fake_table(N, task=replace(TASK, name=name), more=more)
+        fields = {field: getattr(table, field) for field in CurveTable.__dataclass_fields__}
+        noise = np.random.default_rng(t).normal(0, 0.05, (N + len(more), 1)).astype(np.float32)
+        tables.append(CurveTable(**{**fields, "curves": table.curves + noise}))
+    return tables
+
+
+def _members(*trials, **changes):
+    return [fake_training(trial, origin="portfolio", **changes) for trial in trials]
+
+
+@pytest.fixture(scope="module")
+def found():
+    return warm_starts(_tables(_members(101, 100, 102)), size=3, seeds=SEEDS)
+
+
+def test_the_greedy_portfolio_has_not_seen_its_task(found):
+    tables = _tables(_members(101, 100, 102))
+    candidates = candidates_of([table.take(range(N)) for table in tables])
+    members = np.array([[_last(table, N + place) for table in tables] for place in range(3)])
+    regrets = regrets_of(np.concatenate([candidates.scores, members]))[:N]
+    for t in range(3):
+        chosen = greedy(np.delete(regrets, t, axis=1), 3)
+        assert found.regrets[GREEDY][:, t] == pytest.approx([regrets[chosen[: k + 1], t].min() for k in range(3)])
+    assert found.regrets[RANDOM] == pytest.approx(random_by_size(regrets, 3))
+    assert (found.tasks, found.n_candidates, found.epoch) == (list(NAMES), N, 12)
+
+
+def _last(table, row):
+    return float(table.curves[table.plane("val_accuracy"), row, 12])
+
+
+def test_members_count_in_the_order_of_their_numbers(found):
+    tables = _tables(_members(101, 100, 102))
+    for t, table in enumerate(tables):
+        scores = [_last(table, row) for row in range(N + 3)]
+        unit = max(scores) - min(scores)
+        by_trial = [scores[N + 1], scores[N], scores[N + 2]]  # 100, 101, 102
+        expected = [(max(scores) - max(by_trial[: k + 1])) / unit for k in range(3)]
+        assert found.regrets[TRIED][:, t] == pytest.approx(expected, abs=1e-6)
+
+
+def test_hyperband_is_charged_what_its_rungs_cost(found):
+    """With rungs 1, 3, 6, 12 the first 12 epochs train eight configurations for one epoch, and the best two of them for two more."""
+    for t, table in enumerate(_tables(_members(101, 100, 102))):
+        scores = table.curves[table.plane("val_accuracy")].astype(float)
+        best, unit = scores[:, 12].max(), np.ptp(scores[:, 12])
+        rng, regrets = np.random.default_rng(0), []
+        for _ in range(SEEDS):
+            rows = rng.permutation(N)[: _n_draws()][:8]
+            survivors = np.sort(np.argsort(-scores[rows, 1], kind="stable")[:4])[:2]
+            regrets.append(max(0.0, best - max(scores[rows, 1].max(), scores[rows[survivors], 3].max())) / unit)
+        assert found.regrets[HYPERBAND][0, t] == pytest.approx(np.mean(regrets), abs=1e-6)
+    assert np.all(np.diff(found.regrets[HYPERBAND], axis=0) <= 0)
+
+
+def _n_draws():
+    from experiments.vectorised import n_draws, schedule
+    from optimizers.rungs import ladder
+
+    return n_draws(schedule("hyperband", ladder(12, 1, 2), 3 * 12))
+
+
+def test_a_member_that_failed_counts_as_the_worst():
+    broken = LearningCurve(np.arange(3), [0.0, 1.0, 2.0], {"val_accuracy": [0.1, np.nan, np.nan]})
+    found = warm_starts(_tables([*_members(100, status="diverged", curve=broken), *_members(101)]), size=2, seeds=3)
+    assert found.regrets[TRIED][0] == pytest.approx([1.0] * 3)
+    assert np.all(found.regrets[TRIED][1] < 1)
+
+
+def test_without_a_portfolio_there_is_no_line_of_it():
+    assert set(warm_starts(_tables(), size=2, seeds=3).regrets) == {GREEDY, RANDOM, HYPERBAND}
+
+
+@pytest.mark.parametrize(
+    ("tables", "said"),
+    [
+        (lambda: _tables()[:1], "at least two tasks"),
+        (lambda: [], "at least two tasks"),
+        (lambda: [*_tables(_members(100))[:1], *_tables()[1:]], "not on two, three"),
+        (lambda: [table.take(range(9)) for table in _tables()], "Hyperband needs"),
+    ],
+)
+def test_what_is_missing_is_said(tables, said):
+    with pytest.raises(UserError, match=said):
+        warm_starts(tables(), size=4, seeds=3)
+
+
+def test_bands_lie_around_the_mean_over_tasks(found):
+    table = frame(found)
+    assert set(table["optimizer"]) == {GREEDY, TRIED, RANDOM, HYPERBAND}
+    assert np.all((table["low"] <= table["value"]) & (table["value"] <= table["high"]))
+    for name, rows in table.groupby("optimizer"):
+        assert rows["value"].to_numpy() == pytest.approx(found.regrets[name].mean(axis=1))
+
+
+def test_the_command_writes_a_figure_and_its_numbers(tmp_path, capsys):
+    write_curves(tmp_path / "a.h5", _tables(_members(100, 101, 102, 103)))
+    assert main([str(tmp_path / "a.h5"), "--to", str(tmp_path / "out"), "--size", "4"]) == 0
+    assert (tmp_path / "out/warmstarts.png").stat().st_size > 10_000
+    assert len(pd.read_csv(tmp_path / "out/warmstarts.csv")) == 16
+    assert GREEDY in capsys.readouterr().out
+    assert main([str(tmp_path / "a.h5"), "--metric", "val_luck"]) == 2
+    assert "val_luck" in capsys.readouterr().err
