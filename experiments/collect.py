@@ -32,7 +32,7 @@ from lcbench.query import Origin, Query
 from lcbench.rundir import HEADER, read_header, write_header
 from lcbench.task import UNKNOWN
 from pipeline.live import LiveBenchmark
-from pipeline.recorder import Chunk, Recorded, Recorder, failed
+from pipeline.recorder import Chunk, Recorded, Recorder, failed, what_is_missing
 from pipeline.sandbox import STOPPED, Limits, Sandbox, warm_up
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 
 CHUNK_SECONDS = 5.0
 """Trainings that one child does take about so long together."""
-LONGEST_CHUNK = 64
+LONGEST_CHUNK = {"cpu": 64, "cuda": 1024}
+"""Trainings of one child; on a graphics card many are done side by side, and their first steps are slow."""
 PROBES = 8
 """Configurations per task that a plan is made from."""
 PROBE_EPOCHS = 2
@@ -67,7 +68,7 @@ class Source:
     def chunk(self) -> Chunk:
         """The next trainings, about `CHUNK_SECONDS` of them; one at a time before it is known how long one takes."""
         mean = self.recording.mean_seconds
-        size = 1 if mean is None else max(1, min(LONGEST_CHUNK, int(CHUNK_SECONDS / max(mean, 1e-3))))
+        size = 1 if mean is None else max(1, min(LONGEST_CHUNK[self.live.device.partition(":")[0]], int(CHUNK_SECONDS / max(mean, 1e-3))))
         self.waiting.extend(islice(self.missing, max(0, size - len(self.waiting))))
         return Chunk(self.live, tuple(self.waiting.popleft() for _ in range(min(size, len(self.waiting)))))
 
@@ -88,7 +89,9 @@ def collect(config: DictConfig, tasks: dict[str, DictConfig], console: Console) 
             return
         warm_up()
         sources = {task: _source(one, path / task / str(config.space.name), config, wanted) for task, one in tasks.items()}
-        sandbox = Sandbox(None, Limits(config.trial.seconds, config.trial.memory_mb))
+        memory = config.trial.memory_mb if config.device == "cpu" else None  # a graphics card takes addresses by the hundred gigabytes
+        sandbox = Sandbox(None, Limits(config.trial.seconds, memory))
+        _check_device(config, sandbox)
         executor = build.build_executor(config, Recorder(sandbox))
         try:
             if config.plan:
@@ -108,6 +111,19 @@ def collect(config: DictConfig, tasks: dict[str, DictConfig], console: Console) 
         console.print(f"{database} is made; `python -m lcbench info {database}` shows it", highlight=False, soft_wrap=True)
 
 
+def _check_device(config: DictConfig, sandbox: Sandbox) -> None:
+    """Refuse a device that is not there, unless other machines train.
+
+    Raises:
+        UserError: if torch cannot use it.
+    """
+    if config.device == "cpu" or config.get("cluster") or config.executor.get("address"):
+        return
+    missing = sandbox.call(what_is_missing, str(config.device))
+    if missing:
+        raise UserError(f"`device` is {config.device!r}, but {missing}: device=cpu trains on the processor")
+
+
 def wanted_of(config: DictConfig) -> Wanted:
     """What the configuration asks for.
 
@@ -122,6 +138,8 @@ def wanted_of(config: DictConfig) -> Wanted:
         raise UserError(f"`configs` is {config.configs!r}, but must name at least one of the configurations 0..{PER_SEED - 1}")
     if config.epochs < 1:
         raise UserError(f"`epochs` is {config.epochs}, but must be at least 1")
+    if not re.fullmatch(r"(cpu|cuda)(:\d+)?", config.device):
+        raise UserError(f"`device` is {config.device!r}, but must be cpu, a graphics card (cuda, cuda:1), or cpu:0 to try how one is used")
     if config.draw < 0:
         raise UserError(f"`draw` is {config.draw}, but must be 0 or larger")
     return Wanted(config.draw, (first, end), tuple(seeds(config.seeds)), config.epochs)
@@ -142,7 +160,9 @@ def _source(config: DictConfig, path: Path, collection: DictConfig, wanted: Want
         UserError: if the table has changed since the recording began.
     """
     task = build.build_task(config)
-    live = replace(build.build_benchmark(config, task, build.build_ladder(config), path), epochs=wanted.epochs, keep=False)
+    live = replace(
+        build.build_benchmark(config, task, build.build_ladder(config), path), epochs=wanted.epochs, keep=False, device=collection.device
+    )
     checksum = live.set_up(task)
     if not (path / HEADER).exists():
         provenance = provenance_now(licence="not stated") | {"table_crc32": checksum}

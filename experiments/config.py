@@ -112,6 +112,7 @@ class CollectConfig:
     metric: str | None = None
     seconds: float | None = None
     retry: bool = False
+    device: str = "cpu"
     trial: TrialConfig = field(default_factory=TrialConfig)
     openml: OpenMLConfig = field(default_factory=OpenMLConfig)
     plan: bool = False

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from pipeline.kernels.statistics import moments_and_quantiles
 
@@ -41,6 +43,30 @@ def gradient_statistics(gradients: Sequence[Sequence[NDArray[np.float32]]]) -> d
     for i, layer in enumerate(layers if len(layers) <= MOST_LAYERS else []):
         columns |= _columns(layer, f"_layer_{i}")
     return columns
+
+
+def statistic_names(n_layers: int) -> list[str]:
+    """The columns of `gradient_statistics` for so many linear layers, in its order."""
+    suffixes = ["", *(f"_layer_{i}" for i in range(n_layers if n_layers <= MOST_LAYERS else 0))]
+    first, *rest = ([f"gradient_{name}{suffix}" for name in (*MOMENTS, *QUANTILES)] for suffix in suffixes)
+    return [*first, "gradient_norm", *(name for layer in rest for name in layer)]
+
+
+def statistics_on_device(gradients: Sequence[Sequence[Tensor]]) -> Tensor:  # (number of names,)
+    """The same as `gradient_statistics` in float64, as `statistic_names` has it, where the gradients lie and without waiting for them."""
+    layers = [torch.cat([g.flatten() for g in layer]) for layer in gradients]
+    norm = torch.stack([g.double().square().sum().sqrt() for layer in gradients for g in layer]).mean()
+    parts = [_moments_and_quantiles(torch.cat(layers)), norm[None]]
+    return torch.cat(parts + [_moments_and_quantiles(layer) for layer in (layers if len(layers) <= MOST_LAYERS else [])])
+
+
+def _moments_and_quantiles(values: Tensor) -> Tensor:  # (n,) -> (8,)
+    ordered, mean, last = values.sort().values, values.double().mean(), len(values) - 1
+    found = [ordered[-1].double(), mean, (values - mean).square().mean().sqrt()]
+    for share in QUANTILES.values():
+        rank = int(share * last)  # a number of this machine: the device is told, and not asked
+        found.append(torch.lerp(ordered[rank].double(), ordered[min(rank + 1, last)].double(), share * last - rank))
+    return torch.where(values.isnan().any(), math.nan, torch.stack(found))
 
 
 def _columns(values: NDArray[np.float32], suffix: str) -> dict[str, float]:  # (number of scalars,)

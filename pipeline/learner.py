@@ -26,6 +26,7 @@ from pipeline.preprocessing.raw import SPLITS, SplitName
 from pipeline.scores import ClassificationScores, RegressionScores, Scores, double_softmax_cross_entropy
 from pipeline.settings import under
 from pipeline.streams import Purpose, stream
+from pipeline.turns import Work
 
 EVALUATION_ROWS = 8192
 """Rows per forward pass at evaluation; changes nothing but memory."""
@@ -80,6 +81,11 @@ class Learner:
             values = {f"train_{name}": value for name, value in self._score("train").items()}
             self._look()
         return values | self.judge() | gradient_statistics(self._gradients())
+
+    def advancing(self, epoch: int, rate: float) -> Work[dict[str, float]]:
+        """`advance`, which gives way to others wherever it has set a device to work; on a processor nowhere."""
+        yield from ()
+        return self.advance(epoch, rate)
 
     def judge(self) -> dict[str, float]:
         """Scores of the judged network on the validation and test rows."""

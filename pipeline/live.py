@@ -8,8 +8,10 @@ from __future__ import annotations
 import math
 import multiprocessing
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -26,6 +28,7 @@ from lcbench.task import TaskInfo
 from pipeline.spaces.search_space import SearchSpace
 from pipeline.tasks import Task
 from pipeline.threads import one_thread
+from pipeline.turns import Work, finished
 
 if TYPE_CHECKING:
     from pipeline.learner import Recipe
@@ -63,6 +66,8 @@ class LiveBenchmark:
     """Learning rates fall to zero at full training, or at the epoch of the query (LCBench's runs with budget 6, 12, 25)."""
     patience: int | None = None
     """Epochs without a better validation loss after which a training stops, and is judged at its best epoch; None: never."""
+    device: str = "cpu"
+    """Where dense networks are trained, as torch names it; only what is recorded and not kept may lie elsewhere than on the processor."""
     published_defects: bool = False
     """Reproduce what is known to be wrong in the published curves (docs/decisions/0003), one epoch more included."""
 
@@ -100,7 +105,7 @@ class LiveBenchmark:
         training = self._begin(query)
         spent = training.entries[-1].seconds if training.entries else 0.0
         with Journal(self.directory / "journals" / f"{multiprocessing.current_process().name}.journal") as journal:
-            diverged = self._train(training, query, journal.append)
+            diverged = finished(self._train(training, query, journal.append))
         curve = LearningCurve.from_entries(training.entries)
         seconds = max(float(curve.seconds[-1]) - spent, 0.0)
         if diverged:
@@ -118,11 +123,15 @@ class LiveBenchmark:
         Raises:
             ValueError: if trials are continued, for then there is more to keep.
         """
+        return finished(self.recording(query))
+
+    def recording(self, query: Query, clock: Callable[[], float] = time.perf_counter) -> Work[list[dict[str, Any]]]:
+        """`record`, which gives way to other trainings wherever it has set the device to work; seconds are read from `clock`."""
         if self.continue_trials:
             raise ValueError("this is a bug: only a benchmark with continue_trials=False can record")
         one_thread()
-        training, records = self._begin(query), list[dict[str, Any]]()
-        diverged = self._train(training, query, records.append)
+        training, records = self._begin(query, clock), list[dict[str, Any]]()
+        diverged = yield from self._train(training, query, records.append)
         status = Status.DIVERGED if diverged else Status.SUCCESS
         end = end_record(trial=query.trial, horizon=self.horizon(query), epoch=query.epoch, status=status, error=diverged)
         return [*records, end]
@@ -137,28 +146,29 @@ class LiveBenchmark:
         """Where the arrays lie."""
         return self.directory / "prepared"
 
-    def _begin(self, query: Query) -> Training:
+    def _begin(self, query: Query, clock: Callable[[], float] = time.perf_counter) -> Training:
         """The training of a query, where its checkpoint left it, or at its start."""
         from pipeline.preprocessing.cache import prepared
         from pipeline.training import Training
 
         recipe = self._recipe(query)
         data = [prepared(self.prepared, recipe.settings, recipe.seed, self.task, fold) for fold in range(self.folds)]
-        training, checkpoint = Training(data, recipe, self.metric), self._checkpoint(query)
+        begin = partial(Training, data, recipe, self.metric, device=self.device, clock=clock)
+        training, checkpoint = begin(), self._checkpoint(query)
         if not self.continue_trials or not checkpoint.exists():
             return training
         if training.restore(checkpoint) and training.epoch <= query.epoch + self.extra_epochs:
             return training
-        return Training(data, recipe, self.metric)  # the checkpoint is damaged, or already further: train again
+        return begin()  # the checkpoint is damaged, or already further: train again
 
-    def _train(self, training: Training, query: Query, append: Callable[[dict[str, Any]], None]) -> str:
+    def _train(self, training: Training, query: Query, append: Callable[[dict[str, Any]], None]) -> Work[str]:
         """Advance to the epoch of the query, every epoch to `append`; returns why the training diverged, or nothing."""
         name: dict[str, Any] = {"trial": query.trial, "horizon": self.horizon(query)}
         saved = training.entries[-1].seconds if training.entries else 0.0
         if not training.entries:
             append(training_record(**name, **self._describe(query, training)))
         while training.epoch < query.epoch + self.extra_epochs and not training.stopped:
-            epoch, seconds, values = training.advance()
+            epoch, seconds, values = yield from training.advancing()
             append(epoch_record(**name, epoch=epoch, seconds=seconds, values=values))
             bad = [column for column in ("train_loss", self.metric.on("val")) if not math.isfinite(values[column])]
             if bad:
@@ -179,9 +189,10 @@ class LiveBenchmark:
 
     @staticmethod
     def _describe(query: Query, training: Training) -> dict[str, Any]:
-        """Everything about a training but its name; the scalar ``compiled`` says who trained it (`pipeline.compiled`)."""
+        """Everything about a training but its name; scalars say who trained it, see `Training.trainer`."""
         about = {"seed": query.seed, "configuration": plain(query.configuration), "origin": str(query.origin)}
-        return {**about, "n_parameters": training.n_parameters, "results": {"compiled": float(training.compiled)}}
+        trainers = {name: float(training.trainer == name) for name in ("compiled", "resident")}
+        return {**about, "n_parameters": training.n_parameters, "results": trainers}
 
     def _recipe(self, query: Query) -> Recipe:
         from pipeline.learner import Recipe

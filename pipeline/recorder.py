@@ -1,9 +1,12 @@
-"""Trainings in a child process, several in one go: a small network takes a tenth of a second, which is what a child costs."""
+"""Trainings in a child process, several in one go: a small network takes a tenth of a second, which is what a child costs.
+
+On a processor they are done one after the other, on another device side by side.
+"""
 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,17 +14,20 @@ from lcbench.query import Query, Status
 from lcbench.recording import end_record, training_record
 from lcbench.space import plain
 from pipeline.sandbox import ERROR_LINES, Failure, Sandbox
+from pipeline.turns import Turns, Work
 
 if TYPE_CHECKING:
     from pipeline.live import LiveBenchmark
 
+RESIDENT = 256
+"""Networks that are trained side by side on a device."""
 Records = list[dict[str, Any]]
 """What a training writes down (`lcbench.recording`), its end last."""
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Trainings on one task that one child does, one after the other."""
+    """Trainings on one task that one child does."""
 
     live: LiveBenchmark
     queries: tuple[Query, ...]
@@ -60,17 +66,31 @@ class Recorder:
         return Recorded(chunk, (), answer) if isinstance(answer, Failure) else Recorded(chunk, tuple(answer))
 
 
+def what_is_missing(device: str) -> str:
+    """Why torch cannot train on a device, nothing if it can; called in a child, because a process that has asked cannot be forked."""
+    import torch
+
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        return str(error).partition("\n")[0].rstrip(".")
+    return ""
+
+
 def _record(chunk: Chunk) -> Sequence[Records]:
     """In the child: a training that raises is a crash, and the next one goes on; without memory nothing does."""
-    trainings = []
-    for query in chunk.queries:
-        try:
-            trainings.append(chunk.live.record(query))
-        except MemoryError:
+    turns = Turns(1 if chunk.live.device == "cpu" else RESIDENT)
+    done = dict(turns.results(_attempt(chunk, query, turns.clock) for query in chunk.queries))
+    return [done[place] for place in sorted(done)]
+
+
+def _attempt(chunk: Chunk, query: Query, clock: Callable[[], float]) -> Work[Records]:
+    try:
+        return (yield from chunk.live.recording(query, clock))
+    except MemoryError:
+        raise
+    except Exception as error:
+        if "allocate memory" in str(error):  # torch's own allocator
             raise
-        except Exception as error:
-            if "allocate memory" in str(error):  # torch's own allocator
-                raise
-            lines = "".join(traceback.format_exception(error)).splitlines()[-ERROR_LINES:]
-            trainings.append(failed(query, chunk.live.horizon(query), Status.CRASHED, "\n".join(lines)))
-    return trainings
+        lines = "".join(traceback.format_exception(error)).splitlines()[-ERROR_LINES:]
+        return failed(query, chunk.live.horizon(query), Status.CRASHED, "\n".join(lines))

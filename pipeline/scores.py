@@ -5,6 +5,9 @@ Notation: n rows, C classes; `outputs` are logits (n, C), or standardised predic
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -18,6 +21,8 @@ from pipeline.metrics import score
 class ClassificationScores:
     """Weighted loss, accuracy, balanced accuracy and cross-entropy of logits against class codes, and one more metric if asked."""
 
+    names = ("loss", "accuracy", "balanced_accuracy", "cross_entropy")
+
     def __init__(self, weights: Tensor, extra: Metric | None = None) -> None:  # (C,)
         self.weights = weights
         self.extra = extra
@@ -29,23 +34,26 @@ class ClassificationScores:
         return functional.cross_entropy(outputs, y, self.weights)
 
     def __call__(self, outputs: Tensor, y: Tensor) -> dict[str, float]:  # (n, C), (n,)
-        """Score one split; balanced accuracy is the mean recall over the classes that occur in it."""
-        values = self._usual(outputs, y)
+        """Score one split."""
+        return self.named(self.usual(outputs, y).tolist(), outputs, y)
+
+    def named(self, usual: Sequence[float], outputs: Tensor, y: Tensor) -> dict[str, float]:  # (4,), (n, C), (n,)
+        """The usual scores by name, and the one that was asked for besides."""
+        values = dict(zip(self.names, usual, strict=True))
         if self.extra and self.extra.name not in values:
             values[self.extra.name] = score(self.extra, y.cpu().numpy(), self.predictions(outputs))
         return values
 
-    def _usual(self, outputs: Tensor, y: Tensor) -> dict[str, float]:  # (n, C), (n,)
-        hit = (outputs.argmax(1) == y).double()
-        n_classes = len(self.weights)
-        support = torch.bincount(y, minlength=n_classes)
-        recall = torch.bincount(y, hit, minlength=n_classes)[support > 0] / support[support > 0]
-        return {
-            "loss": float(self.loss(outputs, y)),
-            "accuracy": float(hit.mean()),
-            "balanced_accuracy": float(recall.mean()),
-            "cross_entropy": float(functional.cross_entropy(outputs, y)),
-        }
+    def usual(self, outputs: Tensor, y: Tensor) -> Tensor:  # (n, C), (n,) -> (4,)
+        """Scores as `names` has them, in float64, nothing of which a device would have to be waited for.
+
+        Balanced accuracy is the mean recall over the classes that occur.
+        """
+        hit, none = (outputs.argmax(1) == y).double(), torch.zeros(len(self.weights), dtype=torch.float64, device=y.device)
+        support, hits = none.index_add(0, y, torch.ones_like(hit)), none.index_add(0, y, hit)
+        occurs = support > 0
+        recall = (hits / support.clamp(min=1)).sum() / occurs.sum()
+        return torch.stack([self.loss(outputs, y).double(), hit.mean(), recall, functional.cross_entropy(outputs, y).double()])
 
     def predictions(self, outputs: Tensor) -> NDArray[np.float32]:  # (n, C) -> (n, C)
         """Class probabilities: the softmax of the logits.
@@ -60,6 +68,8 @@ class ClassificationScores:
 class RegressionScores:
     """Squared or absolute loss on the standardised target; errors in the target's unit, R2 as a fraction, one more metric if asked."""
 
+    names = ("loss", "rmse", "mae", "r2")
+
     def __init__(self, scale: float, mean: float = 0.0, extra: Metric | None = None, *, absolute: bool = False) -> None:
         """A standardised target y is ``scale * y + mean`` in its own unit; `predictions` and `extra` need both."""
         self._loss = functional.l1_loss if absolute else functional.mse_loss
@@ -72,16 +82,19 @@ class RegressionScores:
         return self._loss(outputs[:, 0], y)
 
     def __call__(self, outputs: Tensor, y: Tensor) -> dict[str, float]:  # (n, 1), (n,)
-        """Score one split; R2 compares with the mean of the same split."""
+        """Score one split."""
+        return self.named(self.usual(outputs, y).tolist(), outputs, y)
+
+    def usual(self, outputs: Tensor, y: Tensor) -> Tensor:  # (n, 1), (n,) -> (4,)
+        """Scores as `names` has them, in float64; R2 compares with the mean of the same rows, and is NaN where they are all equal."""
         error = (outputs[:, 0] - y).double()
-        squared = float(error.square().mean())
-        spread = float(y.double().var(correction=0))
-        values = {
-            "loss": float(self.loss(outputs, y)),
-            "rmse": squared**0.5 * self.scale,
-            "mae": float(error.abs().mean()) * self.scale,
-            "r2": 1 - squared / spread if spread else float("nan"),
-        }
+        squared, spread = error.square().mean(), y.double().var(correction=0)
+        r2 = torch.where(spread > 0, 1 - squared / spread, math.nan)
+        return torch.stack([self.loss(outputs, y).double(), squared.sqrt() * self.scale, error.abs().mean() * self.scale, r2])
+
+    def named(self, usual: Sequence[float], outputs: Tensor, y: Tensor) -> dict[str, float]:  # (4,), (n, 1), (n,)
+        """The usual scores by name, and the one that was asked for besides."""
+        values = dict(zip(self.names, usual, strict=True))
         if self.extra and self.extra.name not in values:
             target = y.double().cpu().numpy() * self.scale + self.mean
             values[self.extra.name] = score(self.extra, target, self.predictions(outputs))

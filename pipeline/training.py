@@ -13,7 +13,7 @@ import copy
 import math
 import pickle
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,13 +24,16 @@ from numpy.typing import NDArray
 
 from lcbench.files import replacing
 from lcbench.metric import METRICS, Metric
-from pipeline.compiled import CompiledLearner, learner_of
+from pipeline.compiled import CompiledLearner
 from pipeline.ensemble import mean
-from pipeline.learner import Recipe
+from pipeline.flat import is_dense
+from pipeline.learner import Learner, Recipe
 from pipeline.metrics import score
 from pipeline.preprocessing.prepared import Prepared
+from pipeline.resident import ResidentLearner
 from pipeline.schedules.schedule import learning_rate
 from pipeline.scores import ClassificationScores
+from pipeline.turns import Work, finished
 
 
 class Entry(NamedTuple):
@@ -44,13 +47,40 @@ class Entry(NamedTuple):
     """Every recorded column."""
 
 
+def learner_of(data: Prepared, recipe: Recipe, metric: Metric | None = None, device: str = "cpu") -> Learner:
+    """The learner of a recipe: a dense network is trained by compiled code, or on the device that is named; the others by torch's layers.
+
+    Every curve says which, `Training.trainer`.
+    """
+    if not is_dense(recipe.settings, data) or (device != "cpu" and recipe.published_defects):
+        return Learner(data, recipe, metric)
+    return CompiledLearner(data, recipe, metric) if device == "cpu" else ResidentLearner(data, recipe, metric, torch.device(device))
+
+
 class Training:
     """The networks of one recipe, one per fold, and their curve so far."""
 
-    def __init__(self, folds: Sequence[Prepared], recipe: Recipe, metric: Metric | None = None) -> None:
-        """Build the networks; `metric` is scored too if it is not one of those that always are."""
+    def __init__(
+        self,
+        folds: Sequence[Prepared],
+        recipe: Recipe,
+        metric: Metric | None = None,
+        *,
+        device: str = "cpu",
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        """Build the networks.
+
+        Args:
+            folds: the data of each network.
+            recipe: everything that fixes a training besides its data.
+            metric: is scored too, if it is not one of those that always are.
+            device: where dense networks are trained, as torch names it.
+            clock: what the seconds of an entry are read from.
+        """
         self.recipe = recipe
-        self.learners = tuple(learner_of(data, recipe, metric) for data in folds)
+        self.learners = tuple(learner_of(data, recipe, metric, device) for data in folds)
+        self._clock = clock
         self.entries: list[Entry] = []
         self._best: dict[str, Any] = {}
 
@@ -65,9 +95,10 @@ class Training:
         return self.learners[0].network.n_parameters
 
     @property
-    def compiled(self) -> bool:
-        """True if the compiled training knows these networks, and not torch's layers."""
-        return isinstance(self.learners[0], CompiledLearner)
+    def trainer(self) -> str:
+        """Who trains the networks: ``compiled`` code, torch's ``layers``, or ``resident`` ones on a device."""
+        kinds = {CompiledLearner: "compiled", ResidentLearner: "resident", Learner: "layers"}
+        return kinds[type(self.learners[0])]
 
     @property
     def stopped(self) -> bool:
@@ -76,13 +107,19 @@ class Training:
 
     def advance(self) -> Entry:
         """Train one more epoch (none for entry 0), measure, and return the new entry of the curve."""
-        start, epoch = time.perf_counter(), self.epoch + 1
+        return finished(self.advancing())
+
+    def advancing(self) -> Work[Entry]:
+        """`advance`, which gives way to other trainings wherever it has set a device to work."""
+        start, epoch = self._clock(), self.epoch + 1
         losses = [entry.values.get("val_loss", entry.values["train_loss"]) for entry in self.entries[1:]]
         rate = learning_rate(self.recipe.settings, epoch, self.recipe.horizon, losses)
-        values = _mean([learner.advance(epoch, rate) for learner in self.learners])
-        values["learning_rate"] = rate
+        measured = []
+        for learner in self.learners:
+            measured.append((yield from learner.advancing(epoch, rate)))
+        values = _mean(measured) | {"learning_rate": rate}
         before = self.entries[-1].seconds if self.entries else 0.0
-        self.entries.append(Entry(epoch, before + time.perf_counter() - start, values))
+        self.entries.append(Entry(epoch, before + self._clock() - start, values))
         self._note_best()
         return self.entries[-1]
 

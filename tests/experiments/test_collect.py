@@ -72,7 +72,7 @@ def test_every_configuration_on_every_task_with_every_seed(whole):
         for row in table.trainings:
             assert row.configuration == plain(Draws(table.space, table.space, 0).configuration(row.trial % PER_SEED))
             assert (row.seed, row.horizon, row.origin, len(row.curve)) == (row.trial // PER_SEED, 2, "random", 3)
-            assert row.results == {"compiled": 1.0}
+            assert row.results == {"compiled": 1.0, "resident": 0.0}
             assert row.n_parameters > 0
 
 
@@ -198,11 +198,13 @@ class FailingBenchmark:
     def __init__(self, how):
         self.how = how
         self.epochs = 2
+        self.device = "cpu"
 
     def horizon(self, query):
         return self.epochs
 
-    def record(self, query):
+    def recording(self, query, clock):
+        yield
         if query.trial == 3:
             match self.how:
                 case "raise":
@@ -259,6 +261,29 @@ def _source(recording):
     from experiments.collect import Source
 
     return Source(FailingBenchmark("raise"), Draws(lcbench_space(), lcbench_space(), 0), recording, iter(()))
+
+
+@pytest.mark.parametrize(("device", "said"), [("gpu", "must be cpu, a graphics card"), ("cuda:99", "device=cpu trains on the processor")])
+def test_a_device_that_is_not_there_is_refused(device, said, tmp_path):
+    with pytest.raises(UserError, match=said):
+        run(tmp_path, "tasks=wine", "configs=2", f"device={device}")
+    assert not list(tmp_path.rglob("*.journal"))
+
+
+def test_side_by_side_on_a_device_is_one_after_the_other(whole, tmp_path):
+    """The device is the processor under another name, so that everything is as on a graphics card but the graphs."""
+    found = run(tmp_path, "tasks=wine,iris", "configs=6", "seeds=1,2", "executor=serial", "device=cpu:0")
+    assert found.keys() == whole.keys()
+    for name, table in found.items():
+        twins = {training.trial: training for training in whole[name].trainings}
+        assert len(table) == len(twins)
+        for training in table.trainings:
+            twin = twins[training.trial]
+            assert training.configuration == twin.configuration
+            assert training.results == {"compiled": 0.0, "resident": 1.0}
+            assert training.curve.values.keys() == twin.curve.values.keys()
+            for column, numbers in training.curve.values.items():
+                np.testing.assert_allclose(numbers, twin.curve.values[column], rtol=2e-3, atol=2e-4, err_msg=column)
 
 
 def test_what_failed_is_done_again_only_if_asked(tmp_path):

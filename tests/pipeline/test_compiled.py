@@ -8,14 +8,15 @@ import pytest
 import torch
 
 from lcbench.task import TaskInfo
-from pipeline.compiled import CompiledLearner, knows, learner_of
+from pipeline.compiled import CompiledLearner
+from pipeline.flat import is_dense
 from pipeline.learner import Learner, Recipe
 from pipeline.metrics import metric_for
 from pipeline.preprocessing.prepared import Prepared
 from pipeline.preprocessing.raw import SPLITS
 from pipeline.schedules.schedule import learning_rate
 from pipeline.spaces import apt2021, full, lcbench
-from pipeline.training import Training
+from pipeline.training import Training, learner_of
 
 ROWS = (230, 90, 80)
 
@@ -78,7 +79,7 @@ CHANGES = [
 def test_both_give_the_same_curve(change, loss):
     data = table("classification" if "cross" in loss else "regression")
     recipe = recipe_of(data, **change, loss=loss)
-    assert knows(recipe.settings, data)
+    assert is_dense(recipe.settings, data)
     adaptive = "adam" in str(change)  # where a gradient is about zero, its sign decides about a whole step
     assert largest_difference(data, recipe, epochs=2 if adaptive else 5) < (1e-2 if adaptive else 5e-4)
 
@@ -115,12 +116,12 @@ def test_a_network_of_the_other_kind():
 )
 def test_what_it_does_not_know_is_left_to_torch(change):
     data = table()
-    assert not knows(recipe_of(data, **change).settings, data)
+    assert not is_dense(recipe_of(data, **change).settings, data)
 
 
 def test_embedded_columns_are_left_to_torch():
     data = table()
-    assert not knows(recipe_of(data).settings, replace(data, cardinalities=(3,)))
+    assert not is_dense(recipe_of(data).settings, replace(data, cardinalities=(3,)))
 
 
 @pytest.mark.parametrize("module", [lcbench, apt2021, full])
@@ -128,7 +129,7 @@ def test_every_configuration_of_a_space_has_a_trainer(module):
     data = table()
     space = module.space(data.info)
     space.space.seed(0)
-    known = [knows(space.settings(configuration), data) for configuration in space.space.sample_configuration(60)]
+    known = [is_dense(space.settings(configuration), data) for configuration in space.space.sample_configuration(60)]
     assert set(known) == ({True} if module is lcbench else {True, False})
 
 
