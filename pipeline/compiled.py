@@ -1,8 +1,8 @@
-"""The compiled training of dense networks: the curve of `pipeline.learner` from the same random streams, several times as fast.
+"""The compiled training: the curve of `pipeline.learner` from the same random streams, several times as fast.
 
-It knows networks of linear layers with ReLU and dropout, trained by SGD, Adam or AdamW, with mixup or without: all of LCBench's space and
-the multi-layer perceptrons of the paper's; everything else is trained by torch. Both give the same curve but for the last bits of sums,
-which are taken in another order.
+It knows the networks of all spaces with ReLU, batch normalisation, dropout, shake-shake and shake-drop, trained by SGD, Adam or AdamW, with
+mixup or without; embeddings, other activations, RMSprop and averaged weights are left to torch's layers. Both give the same curve but for
+the last bits of sums, which are taken in another order.
 """
 
 from __future__ import annotations
@@ -16,13 +16,15 @@ from torch import Tensor
 
 from lcbench.metric import Metric
 from pipeline.flat import FlatLearner
-from pipeline.kernels.dense import Batches, Dense, new_memory, new_plan, predict, train
 from pipeline.kernels.descent import State
+from pipeline.kernels.dropout import limit_and_scale
 from pipeline.kernels.losses import Loss
+from pipeline.kernels.program import Net, Noise, new_memory, predict, train
 from pipeline.kernels.scores import class_scores
 from pipeline.learner import Recipe
 from pipeline.preprocessing.prepared import Prepared
 from pipeline.preprocessing.raw import SplitName
+from pipeline.programs import Writer, drawn_shares, expected_shares, norms_of
 from pipeline.scores import ClassificationScores
 
 EVALUATION_ROWS = 256
@@ -33,30 +35,51 @@ class CompiledLearner(FlatLearner):
     """A learner whose epochs, evaluations and scores are compiled."""
 
     def __init__(self, data: Prepared, recipe: Recipe, metric: Metric | None = None) -> None:
-        """Build the network, and the memory that it is trained in."""
+        """Build the network, write its program, and lay out the memory that it is trained in."""
         super().__init__(data, recipe, metric)
         if isinstance(self.scores, ClassificationScores):
             self.scores = CompiledScores(self.scores.weights, self.scores.extra)
         self.loss = _loss(self.scores, str(recipe.settings["loss"]))
         self.target = self.y["train"].float().numpy()
+        self.running = self._lay_statistics()
+        writer = Writer(self.network, self.n_features)
+        program, self.blocks = writer.write(self.network.body), writer.blocks
         state = State(*(values.numpy() for values in (self.parameters, self.momenta, self.squares, self.gradient)))
-        self.dense = Dense(new_plan(self.widths), self.noise(silent=True), state, new_memory(self.widths, self.size))
-        self.evaluated = self.dense._replace(memory=new_memory(self.widths, EVALUATION_ROWS))
+        drops = [limit_and_scale(layer.rate) for layer in self.dropouts]
+        self._limits = np.array([limit for limit, _ in drops], np.uint32), np.array([scale for _, scale in drops], np.float32)
+        silent = Noise(np.zeros((len(drops), 2), np.uint32), *self._limits, expected_shares(self.blocks))
+        self.net = Net(program, silent, state, self.running, new_memory(program, len(self.running), self.size))
+        self.evaluated = self.net._replace(memory=new_memory(program, len(self.running), EVALUATION_ROWS))
+
+    def _lay_statistics(self) -> NDArray[np.float32]:
+        """The running statistics of the normalisations side by side; the network looks at them."""
+        norms = norms_of(self.network)
+        pairs = [(norm.running_mean, norm.running_var) for norm in norms]
+        running = torch.cat([part for pair in pairs for part in pair if part is not None] or [torch.zeros(0)])
+        parts = iter(running.split([norm.num_features for norm in norms for _ in range(2)]))
+        for norm in norms:
+            norm.running_mean, norm.running_var = next(parts), next(parts)
+        values: NDArray[np.float32] = running.numpy()
+        return values
+
+    def _noise(self, n_steps: int) -> Noise:
+        """Dropout and the shares of mixtures in the present epoch."""
+        return Noise(self.keys(), *self._limits, drawn_shares(self.blocks, n_steps))
 
     def _train(self, epoch: int, rate: float) -> dict[str, float]:
-        batches, dense = self.epoch_batches(epoch), self.dense._replace(noise=self.noise())
-        rule = self.rule(epoch, rate, len(batches.shares))
-        outputs = train(self.X["train"].numpy(), self.target, batches, dense, self.loss, rule)
+        batches = self.epoch_batches(epoch)
+        n_steps = len(batches.shares)
+        net = self.net._replace(noise=self._noise(n_steps))
+        outputs = train(self.X["train"].numpy(), self.target, batches, net, self.loss, self.rule(epoch, rate, n_steps))
         seen = self.y["train"][torch.from_numpy(batches.rows)]
         return {f"train_{name}": value for name, value in self.scores(torch.from_numpy(outputs), seen).items()}
 
     def _look(self) -> None:
         """Train one batch on a copy of everything but the gradient."""
-        rows, size = self._batches(0)[0].numpy(), self.size
-        state = self.dense.state
+        state = self.net.state
         copied = State(state.parameters.copy(), state.momenta.copy(), state.squares.copy(), state.gradient)
-        dense, one = self.dense._replace(noise=self.noise(), state=copied), Batches(size, rows, rows, np.ones(1, np.float32))
-        train(self.X["train"].numpy(), self.target, one, dense, self.loss, self.rule(1, 0.0, 1))
+        net = self.net._replace(noise=self._noise(1), state=copied, running=self.running.copy())
+        train(self.X["train"].numpy(), self.target, self.first_batch(), net, self.loss, self.rule(1, 0.0, 1))
 
     def _outputs(self, split: SplitName) -> Tensor:
         return torch.from_numpy(predict(self.X[split].numpy(), self.evaluated))

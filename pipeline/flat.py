@@ -1,13 +1,12 @@
-"""A dense network whose numbers lie side by side: parameters, momenta, squares and gradient are one vector each.
+"""A network whose numbers lie side by side: parameters, momenta, squares and gradient are one vector each.
 
-Notation: B rows of a batch, layers l = 0..L-1 from widths[l] to widths[l + 1], P parameters; layer by layer the weights (widths[l + 1],
-widths[l]) and the bias. What trains such a network is `pipeline.compiled` on a processor and `pipeline.resident` on another device.
+What trains such a network is `pipeline.compiled` on a processor and `pipeline.resident` on another device. Notation: B rows of a batch, P
+parameters, in the order of the network's own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -16,23 +15,27 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lcbench.metric import Metric
-from pipeline.kernels.dense import Batches, Noise
 from pipeline.kernels.descent import Rule
-from pipeline.kernels.dropout import limit_and_scale
+from pipeline.kernels.program import Batches
 from pipeline.learner import Learner, Recipe
-from pipeline.networks.dropout import Dropout, key_of
+from pipeline.networks.dropout import key_of
 from pipeline.preprocessing.prepared import Prepared
+from pipeline.programs import dropouts_of
 from pipeline.settings import under
 
-NETWORKS = ("mlp", "shaped_mlp")
 OPTIMIZERS = ("sgd", "adam", "adamw")
 
 
+def is_known(settings: Mapping[str, Any], data: Prepared) -> bool:
+    """Whether compiled code can train these settings on these data: ReLU, SGD, Adam or AdamW, no embeddings, no averages."""
+    relu = settings[f"{settings['network']}.activation"] == "relu"
+    return relu and settings["optimizer"] in OPTIMIZERS and settings["weight_averaging"] == "none" and not data.cardinalities
+
+
 def is_dense(settings: Mapping[str, Any], data: Prepared) -> bool:
-    """Whether these settings are a dense network with ReLU and dropout, trained by SGD, Adam or AdamW."""
+    """Whether they are one of those with nothing but linear layers and dropout."""
     name = settings["network"]
-    dense = name in NETWORKS and settings[f"{name}.activation"] == "relu" and not settings[f"{name}.batch_norm"]
-    return dense and settings["optimizer"] in OPTIMIZERS and settings["weight_averaging"] == "none" and not data.cardinalities
+    return is_known(settings, data) and name in ("mlp", "shaped_mlp") and not settings[f"{name}.batch_norm"]
 
 
 class FlatLearner(Learner):
@@ -41,14 +44,15 @@ class FlatLearner(Learner):
     def __init__(self, data: Prepared, recipe: Recipe, metric: Metric | None = None, device: torch.device | None = None) -> None:
         """Build the network, and lay its parameters side by side on the device, the processor unless given."""
         super().__init__(data, recipe, metric)
-        self.widths = [self.n_features, *(layer.out_features for layer in self.network.linears)]
         self.size = min(int(recipe.settings["batch_size"]), len(self.y["train"]))
-        self.parameters = torch.cat([p.detach().flatten() for p in self.network.parameters()]).to(device)
+        parameters = list(self.network.parameters())
+        self.parameters = torch.cat([parameter.detach().flatten() for parameter in parameters]).to(device)
         self.momenta, self.gradient = torch.zeros_like(self.parameters), torch.zeros_like(self.parameters)
         self.squares = torch.zeros_like(self.parameters) if self.adaptive else torch.zeros(0)
-        self.dropouts = [layer for layer in self.network.modules() if isinstance(layer, Dropout)]
-        for parameter, view in zip(self.network.parameters(), chain(*self.views(self.parameters)), strict=True):
-            parameter.data = view
+        self.dropouts = dropouts_of(self.network)
+        for parameter, part in zip(parameters, self._parts(self.parameters), strict=True):
+            parameter.data = part
+        self.weights, self.changes = self._layers(self.parameters), self._layers(self.gradient)
         self.network.eval()
 
     @property
@@ -56,13 +60,16 @@ class FlatLearner(Learner):
         """Whether every number has a step of its own."""
         return self.recipe.settings["optimizer"] != "sgd"
 
-    def views(self, flat: Tensor) -> list[tuple[Tensor, Tensor]]:  # (P,)
-        """Weights (b, a) and bias (b,) of every layer, or what belongs to them."""
-        views, at = [], 0
-        for a, b in pairwise(self.widths):
-            views.append((flat[at : at + a * b].view(b, a), flat[at + a * b : at + a * b + b]))
-            at += (a + 1) * b
-        return views
+    def _parts(self, flat: Tensor) -> list[Tensor]:  # (P,)
+        """A view for every parameter, or for what belongs to it."""
+        parameters = list(self.network.parameters())
+        parts = flat.split([parameter.numel() for parameter in parameters])
+        return [part.view(parameter.shape) for part, parameter in zip(parts, parameters, strict=True)]
+
+    def _layers(self, flat: Tensor) -> list[tuple[Tensor, Tensor]]:  # (P,)
+        """Weights (b, a) and bias (b,) of every linear layer, or what belongs to them."""
+        parts = dict(zip(map(id, self.network.parameters()), self._parts(flat), strict=True))
+        return [(parts[id(linear.weight)], parts[id(linear.bias)]) for linear in self.network.linears]
 
     def epoch_batches(self, epoch: int) -> Batches:
         """The rows of an epoch, with what mixup draws for them."""
@@ -77,6 +84,11 @@ class FlatLearner(Learner):
             partners.append(batch[permutation])
         return Batches(self.size, order, torch.cat(partners).numpy(), shares)
 
+    def first_batch(self) -> Batches:
+        """The batch that the gradient before the first step is of."""
+        rows = self._batches(0)[0].numpy()
+        return Batches(self.size, rows, rows, np.ones(1, np.float32))
+
     def rule(self, epoch: int, rate: float, n_steps: int) -> Rule:
         """The optimizer in one epoch of so many steps."""
         name = self.recipe.settings["optimizer"]
@@ -84,15 +96,13 @@ class FlatLearner(Learner):
         momentum, beta2 = (about["beta1"], about["beta2"]) if self.adaptive else (about["momentum"], 0.0)
         return Rule(self.adaptive, name == "adamw", rate, about["weight_decay"], momentum, beta2, (epoch - 1) * n_steps)
 
-    def noise(self, *, silent: bool = False) -> Noise:
-        """Dropout of the present epoch, or none."""
-        rates = [0.0 if silent else layer.rate for layer in self.dropouts]
-        keys = [key_of(layer.generator) if 0 < rate < 1 else (0, 1) for rate, layer in zip(rates, self.dropouts, strict=True)]
-        limits, scales = zip(*map(limit_and_scale, rates), strict=True) if rates else ((), ())
-        return Noise(np.array(keys, np.uint32).reshape(-1, 2), np.array(limits, np.uint32), np.array(scales, np.float32))
+    def keys(self) -> NDArray[np.uint32]:  # (number of dropouts, 2)
+        """Of every dropout in the present epoch."""
+        keys = [key_of(layer.generator) if 0 < layer.rate < 1 else (0, 1) for layer in self.dropouts]
+        return np.array(keys, np.uint32).reshape(-1, 2)
 
     def _gradients(self) -> list[list[NDArray[np.float32]]]:
-        return [[part.cpu().numpy() for part in layer] for layer in self.views(self.gradient)]
+        return [[part.cpu().numpy() for part in layer] for layer in self.changes]
 
     def state(self) -> dict[str, Any]:
         """All that changes in training."""

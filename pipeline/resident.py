@@ -25,9 +25,9 @@ from torch.nn import functional
 from lcbench.metric import Metric
 from pipeline.flat import FlatLearner
 from pipeline.gradients import statistic_names, statistics_on_device
-from pipeline.kernels.dense import Batches
 from pipeline.kernels.descent import EPSILON
 from pipeline.kernels.dropout import limit_and_scale
+from pipeline.kernels.program import Batches
 from pipeline.learner import EVALUATION_ROWS, Recipe
 from pipeline.preprocessing.prepared import Prepared
 from pipeline.preprocessing.raw import SplitName
@@ -52,15 +52,15 @@ class ResidentLearner(FlatLearner):
         put = partial(torch.zeros, device=device)
         self.rows, self.partners = (put(n_steps, self.size, dtype=torch.int64) for _ in range(2))
         self.shares, self.at = put(n_steps), put(1, dtype=torch.int64)
-        self.keys = put(max(len(self.dropouts), 1), 2, dtype=torch.int64)
+        self.codes = put(max(len(self.dropouts), 1), 2, dtype=torch.int64)
         self.rate, self.taken = (put(1, dtype=torch.float64) for _ in range(2))
         self.seen = put(n_steps, self.size, data.info.n_outputs)
         self.names = [f"{part}_{name}" for part in ("train", *self.judged_on) for name in self.scores.names]
-        self.names += statistic_names(len(self.widths) - 1)
+        self.names += statistic_names(len(self.network.linears))
         self.measured = put(len(self.names), dtype=torch.float64)
         self.evaluated = {split: put(len(self.y[split]), data.info.n_outputs) for split in self.judged_on}
         self.constants, self.epoch = self.rule(1, 0.0, n_steps), 0
-        self.layers, self.changes = self.views(self.parameters), self.views(self.gradient)
+        self.widths = [self.n_features, *(len(bias) for _, bias in self.weights)]
         self.drops = [tuple(map(float, limit_and_scale(layer.rate))) for layer in self.dropouts]
         self.units = torch.arange(self.size * max(self.widths[1:]), device=device)
         self.launches = Launches(device)
@@ -75,8 +75,8 @@ class ResidentLearner(FlatLearner):
         """`advance`, which gives way to others after every step, and while its last one is not done."""
         self.network.start_epoch(epoch)
         self.epoch = epoch
-        batches = self.epoch_batches(epoch) if epoch else self._first_batch()
-        self._load(batches, self.noise(), rate, (epoch - 1) * len(batches.shares))
+        batches = self.epoch_batches(epoch) if epoch else self.first_batch()
+        self._load(batches, self.keys(), rate, (epoch - 1) * len(batches.shares))
         for _ in range(len(batches.shares)):
             self.launches.launch(self._step if epoch else self._find_gradient)
             yield
@@ -86,17 +86,13 @@ class ResidentLearner(FlatLearner):
         self.outputs = dict(self.evaluated)
         return self._told(dict(zip(self.names, self.measured.tolist(), strict=True)))
 
-    def _first_batch(self) -> Batches:
-        rows = self._batches(0)[0].numpy()
-        return Batches(self.size, rows, rows, np.ones(1, np.float32))
-
-    def _load(self, batches: Batches, noise: Any, rate: float, taken: int) -> None:
+    def _load(self, batches: Batches, keys: NDArray[np.uint32], rate: float, taken: int) -> None:
         """Put the numbers of an epoch where its steps look for them."""
         n_steps = len(batches.shares)
         for place, values in ((self.rows, batches.rows), (self.partners, batches.partners)):
             self.launches.put(place[:n_steps], torch.from_numpy(values).view(n_steps, self.size))
         self.launches.put(self.shares[:n_steps], torch.from_numpy(batches.shares))
-        self.launches.put(self.keys[: len(noise.keys)], torch.from_numpy(noise.keys.astype(np.int64)))
+        self.launches.put(self.codes[: len(keys)], torch.from_numpy(keys.astype(np.int64)))
         for place, value in ((self.rate, rate), (self.taken, taken), (self.at, 0)):
             self.launches.put(place, torch.tensor([value], dtype=place.dtype))
 
@@ -136,28 +132,28 @@ class ResidentLearner(FlatLearner):
         activated, out = self._through(x, noisy=True)
         self.seen.index_copy_(0, self.at, out[None])
         delta = self._loss_gradient(out, y.index_select(0, rows), y.index_select(0, partners), share)
-        for layer in range(len(self.layers) - 1, -1, -1):
+        for layer in range(len(self.weights) - 1, -1, -1):
             weights, bias = self.changes[layer]
             torch.mm(delta.t(), activated[layer], out=weights)
             torch.sum(delta, 0, out=bias)
             if layer:  # through dropout and ReLU: the sign of a unit says whether it was kept and above zero
-                change = torch.mm(delta, self.layers[layer][0]) * self.drops[layer - 1][1]
+                change = torch.mm(delta, self.weights[layer][0]) * self.drops[layer - 1][1]
                 delta = torch.where(activated[layer] <= 0, 0.0, change)
 
     def _through(self, x: Tensor, *, noisy: bool) -> tuple[list[Tensor], Tensor]:  # (n, d) -> L times (n, a), (n, C)
         """What goes into every layer, and what comes out of the last."""
         activated = [x]
-        for layer, (weights, bias) in enumerate(self.layers[:-1]):
+        for layer, (weights, bias) in enumerate(self.weights[:-1]):
             z = torch.addmm(bias, activated[-1], weights.t()).relu()
             activated.append(z * self._mask(layer) if noisy and self.drops[layer][1] != 1 else z)
-        weights, bias = self.layers[-1]
+        weights, bias = self.weights[-1]
         return activated, torch.addmm(bias, activated[-1], weights.t())
 
     def _mask(self, layer: int) -> Tensor:  # (B, b)
         """What dropout multiplies with, as `pipeline.kernels.dropout` draws it."""
         width = self.widths[layer + 1]
         n = self.size * width
-        offset, multiplier = self.keys[layer, 0], self.keys[layer, 1]
+        offset, multiplier = self.codes[layer, 0], self.codes[layer, 1]
         x = ((self.units[:n] + self.at * n) * 0x9E3779B9 + offset) & WORD
         x = ((x ^ (x >> 16)) * multiplier) & WORD
         x = ((x ^ (x >> 15)) * 0x846CA68B) & WORD

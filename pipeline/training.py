@@ -26,7 +26,7 @@ from lcbench.files import replacing
 from lcbench.metric import METRICS, Metric
 from pipeline.compiled import CompiledLearner
 from pipeline.ensemble import mean
-from pipeline.flat import is_dense
+from pipeline.flat import is_dense, is_known
 from pipeline.learner import Learner, Recipe
 from pipeline.metrics import score
 from pipeline.preprocessing.prepared import Prepared
@@ -48,13 +48,15 @@ class Entry(NamedTuple):
 
 
 def learner_of(data: Prepared, recipe: Recipe, metric: Metric | None = None, device: str = "cpu") -> Learner:
-    """The learner of a recipe: a dense network is trained by compiled code, or on the device that is named; the others by torch's layers.
+    """The learner of a recipe: compiled code, a dense network on the device that is named, or torch's layers for everything else.
 
     Every curve says which, `Training.trainer`.
     """
-    if not is_dense(recipe.settings, data) or (device != "cpu" and recipe.published_defects):
-        return Learner(data, recipe, metric)
-    return CompiledLearner(data, recipe, metric) if device == "cpu" else ResidentLearner(data, recipe, metric, torch.device(device))
+    if device == "cpu":
+        return (CompiledLearner if is_known(recipe.settings, data) else Learner)(data, recipe, metric)
+    if is_dense(recipe.settings, data) and not recipe.published_defects:
+        return ResidentLearner(data, recipe, metric, torch.device(device))
+    return Learner(data, recipe, metric)
 
 
 class Training:

@@ -50,10 +50,10 @@ def forward_product(x: Floats, weight: Floats, out: Floats, box: Box) -> None:  
 
 
 @compiled
-def backward_product(delta: Floats, weight: Floats, out: Floats, box: Box) -> None:  # (n, b), (b, a), (n, a)
-    """Make `out` the product delta weight: what the layer below is to change."""
+def backward_product(delta: Floats, weight: Floats, share: float, out: Floats, box: Box) -> None:  # (n, b), (b, a), (), (n, a)
+    """Make `out` share * out + delta weight: what the layer below is to change."""
     n, (b, a) = len(delta), weight.shape
-    _gemm((0, 0), (a, n, b), (weight.ctypes.data, a), (delta.ctypes.data, b), 0.0, (out.ctypes.data, a), box)
+    _gemm((0, 0), (a, n, b), (weight.ctypes.data, a), (delta.ctypes.data, b), share, (out.ctypes.data, a), box)
 
 
 @compiled
