@@ -1,11 +1,14 @@
 # One task file: people, hooks and CI call the same targets.
 PYTHON ?= python
 .DEFAULT_GOAL := help
-.PHONY: help check test test-all perf record figures yardstick ablation breadth format docs
+.PHONY: help check test test-all perf record joint figures yardstick ablation breadth format docs
 
 # The small database that ships: every task with the same configurations, seed 1, 50 epochs.
 RECORDED = vehicle,blood-transfusion-service-center,Australian,credit-g,car,segment,kr-vs-kp,phoneme
 CONFIGURATIONS = 500
+
+# Small and medium classification tasks on which the joint space is recorded, as numbers of OpenML tasks.
+JOINT = 2,24,26,28,29,37,41,2079,3021,9956,167104,167149,167152,167161,167168,167181,167184,167185,167190,189862,189865,189905,189906
 
 # The tasks on which whole runs are measured, and how long each run may take.
 YARDSTICK = adult,adult-10fold,car,phoneme,mfeat-factors,vehicle,credit-g,kr-vs-kp,diamonds,house_16H,abalone
@@ -44,14 +47,22 @@ perf: ## measure overhead, journals, the database, its import, the surrogate, si
 	$(PYTHON) tests/perf/trainer.py
 	$(PYTHON) -m tests.perf.collection
 
-record: ## record the small database anew and fit its surrogates (an hour and a half on two cores; needs the OpenML tasks)
-	$(PYTHON) run.py -m task=$(RECORDED) space=lcbench optimizer=random seed=1 budget.trials=$(CONFIGURATIONS) runs=runs/shipped \
-		traditional=none ensemble.size=0
-	$(PYTHON) -m lcbench import runs/shipped/live/*/lcbench/random/1 --to build/small.h5 --replace --finished --licence Apache-2.0 \
+record: ## record the small database anew and fit its surrogates (an hour on two cores; needs the OpenML tasks)
+	$(PYTHON) -m experiments.collect name=small tasks=$(RECORDED) configs=$(CONFIGURATIONS)
+	$(PYTHON) -m lcbench import runs/collections/small/*/lcbench --to build/small.h5 --replace --finished --licence Apache-2.0 \
 		--metrics '*_accuracy,*_cross_entropy,train_loss'
 	$(PYTHON) -m lcbench fit-surrogate build/small.h5
 	$(PYTHON) -m lcbench export build/small.h5 lcbench/data/lcbench_small.h5 --layout compressed
 	$(PYTHON) -m lcbench export lcbench/data/lcbench_small.h5 lcbench/data/README.md
+
+joint: ## record the paper's joint space on many small tasks, and what the published portfolio is worth there (hours; needs OpenML)
+	$(PYTHON) -m experiments.collect name=joint space=apt2021 tasks=$(JOINT) configs=150
+	$(PYTHON) run.py -m task=openml task.id=$(JOINT) optimizer=random portfolio=greedy2021 budget.trials=16 runs=runs/greedy2021 \
+		traditional=none ensemble.size=0
+	$(PYTHON) -m lcbench import runs/collections/joint/*/apt2021 runs/greedy2021/live/*/apt2021/random/0 --to build/joint.h5 --replace \
+		--finished --licence Apache-2.0 --metrics 'val_*,test_*'
+	$(PYTHON) -m experiments.portfolio build build/joint.h5 --to build/greedy.json
+	$(PYTHON) -m analysis.warmstarts build/joint.h5 --to build
 
 yardstick: ## whole runs beside the defaults of LightGBM, CatBoost and linear models (5.5 hours; SECONDS=60: 33 minutes; needs OpenML)
 	$(PYTHON) run.py -m seed=$(SEEDS) task=$(YARDSTICK) budget.seconds=$(SECONDS) refit=train runs=runs/yardstick-$(SECONDS)

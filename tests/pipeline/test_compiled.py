@@ -40,9 +40,9 @@ def recipe_of(data, seed=1, horizon=8, **changed):
     return Recipe(settings | {name.replace("__", "."): value for name, value in changed.items()}, seed, horizon)
 
 
-def largest_difference(data, recipe, epochs=8, metric=None):
+def largest_difference(data, recipe, epochs=8, metric=None, fast=CompiledLearner):
     """Of any recorded value, relative where it is large."""
-    both = [build(data, recipe, metric) for build in (Learner, CompiledLearner)]
+    both = [build(data, recipe, metric) for build in (Learner, fast)]
     worst = 0.0
     for epoch in range(epochs + 1):
         rate = learning_rate(recipe.settings, epoch, recipe.horizon)

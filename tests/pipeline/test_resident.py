@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,24 +12,11 @@ from pipeline.learner import Learner
 from pipeline.metrics import metric_for
 from pipeline.preprocessing.prepared import Prepared
 from pipeline.resident import ResidentLearner
-from pipeline.schedules.schedule import learning_rate
 from pipeline.training import Training, learner_of
 from pipeline.turns import Turns
-from tests.pipeline.test_compiled import CHANGES, recipe_of, table
+from tests.pipeline.test_compiled import CHANGES, largest_difference, recipe_of, table
 
-
-def largest_difference(data, recipe, epochs, metric=None):
-    """Of any recorded value, relative where it is large."""
-    both = [build(data, recipe, metric) for build in (Learner, ResidentLearner)]
-    worst = 0.0
-    for epoch in range(epochs + 1):
-        rate = learning_rate(recipe.settings, epoch, recipe.horizon)
-        torchs, ours = (learner.advance(epoch, rate) for learner in both)
-        assert list(torchs) == list(ours)
-        for name, value in torchs.items():
-            assert not math.isnan(value), name
-            worst = max(worst, abs(value - ours[name]) / max(1.0, abs(value)))
-    return worst
+_difference = partial(largest_difference, fast=ResidentLearner)
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=str)
@@ -36,12 +24,12 @@ def largest_difference(data, recipe, epochs, metric=None):
 def test_it_gives_the_curve_of_torchs_layers(change, loss):
     data = table("classification" if "cross" in loss else "regression")
     adaptive = "adam" in str(change)  # where a gradient is about zero, its sign decides about a whole step
-    assert largest_difference(data, recipe_of(data, **change, loss=loss), 2 if adaptive else 4) < (1e-2 if adaptive else 5e-4)
+    assert _difference(data, recipe_of(data, **change, loss=loss), 2 if adaptive else 4) < (1e-2 if adaptive else 5e-4)
 
 
 def test_any_other_metric_is_scored_as_well():
     data = table()
-    assert largest_difference(data, recipe_of(data), 3, metric_for("roc_auc", data.info)) < 2e-4
+    assert _difference(data, recipe_of(data), 3, metric_for("roc_auc", data.info)) < 2e-4
 
 
 def test_no_step_reads_a_number_back():
