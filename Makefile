@@ -61,7 +61,7 @@ joint: ## record the paper's joint space on many small tasks, and what the publi
 		traditional=none ensemble.size=0
 	$(PYTHON) -m lcbench import runs/collections/joint/*/apt2021 runs/greedy2021/live/*/apt2021/random/0 --to build/joint.h5 --replace \
 		--finished --licence Apache-2.0 --metrics 'val_*,test_*'
-	$(PYTHON) -m experiments.portfolio build build/joint.h5 --to build/greedy.json
+	$(PYTHON) -m experiments.portfolio build runs/collections/joint/database.h5 --to build/greedy.json
 	$(PYTHON) -m analysis.warmstarts build/joint.h5 --to build
 
 yardstick: ## whole runs beside the defaults of LightGBM, CatBoost and linear models (5.5 hours; SECONDS=60: 33 minutes; needs OpenML)

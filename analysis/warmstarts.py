@@ -51,7 +51,7 @@ def draw(table: pd.DataFrame, figure: Figure) -> None:
     axes = figure.subplots()
     axes.set_xscale("log", base=2)
     style.curves(axes, table.rename(columns={"trainings": "share"}), label=False)
-    axes.set_xlim(1, table["trainings"].max())
+    axes.set_xlim(1, max(table["trainings"].max(), 2))
     axes.xaxis.set_major_locator(FixedLocator([1, 2, 4, 8, 16]))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.set_xlabel("trainings")

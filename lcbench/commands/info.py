@@ -235,7 +235,7 @@ def fidelities(ranked: Mapping[str, Mapping[str, float]]) -> Group:
     """How well short trainings rank, a task each line."""
     names = list(dict.fromkeys(name for found in ranked.values() for name in found))
     shorter = ", or of shorter trainings at their own end" if any("of" in name for name in names) else ""
-    shown = Table(box=None, header_style="bold", title="how well short trainings rank", title_justify="left")
+    shown = Table(box=None, header_style="bold")
     shown.add_column("task", style="cyan", no_wrap=True)
     for name in names:
         shown.add_column(name.replace(" ", "\n"), justify="right", no_wrap=True)
@@ -245,7 +245,7 @@ def fidelities(ranked: Mapping[str, Mapping[str, float]]) -> Group:
         means = [float(np.mean([found[name] for found in ranked.values() if name in found])) for name in names]
         shown.add_row("mean", *map(_two_digits, means), style="bold")
     caption = f"Spearman correlation of the objective at the last epoch with that of the same training at epoch e (@e){shorter}."
-    return Group(shown, Text(caption, style="dim"))
+    return Group(Text("how well short trainings rank", style="italic"), shown, Text(caption, style="dim"))
 
 
 # --------------------------------------------------------------------------------------------------------------- surrogates

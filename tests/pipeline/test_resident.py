@@ -16,11 +16,13 @@ from pipeline.training import Training, learner_of
 from pipeline.turns import Turns
 from tests.pipeline.test_compiled import CHANGES, largest_difference, recipe_of, table
 
+MIXED = {"augmentation": "mixup", "mixup__alpha": 0.4}
 _difference = partial(largest_difference, fast=ResidentLearner)
 
 
-@pytest.mark.parametrize("change", CHANGES, ids=str)
-@pytest.mark.parametrize("loss", ["cross_entropy_weighted", "squared", "absolute"])
+@pytest.mark.parametrize(
+    ("change", "loss"), [*((change, "cross_entropy_weighted") for change in CHANGES), ({}, "squared"), (MIXED, "absolute")]
+)
 def test_it_gives_the_curve_of_torchs_layers(change, loss):
     data = table("classification" if "cross" in loss else "regression")
     adaptive = "adam" in str(change)  # where a gradient is about zero, its sign decides about a whole step
@@ -35,7 +37,7 @@ def test_any_other_metric_is_scored_as_well():
 def test_no_step_reads_a_number_back():
     """What a step would wait for cannot be recorded as a graph."""
     data = table()
-    learner = ResidentLearner(data, recipe_of(data, augmentation="mixup", mixup__alpha=0.4))
+    learner = ResidentLearner(data, recipe_of(data, **MIXED))
     learner.advance(0, 0.0)
     with RefusingToRead():
         learner.launches.launch(learner._step)
