@@ -111,13 +111,15 @@ RESIDUAL = [
 ]
 
 
-@pytest.mark.parametrize("change", RESIDUAL, ids=str)
+@pytest.mark.parametrize("change", RESIDUAL, ids=map(str, range(len(RESIDUAL))))
 def test_both_give_the_same_curve_of_normalised_and_residual_networks(change):
     data = table()
     recipe = recipe_of(data, **change)
     assert is_known(recipe.settings, data)
     adaptive = "adam" in str(change)
-    assert largest_difference(data, recipe, epochs=1 if adaptive else 3) < (1e-2 if adaptive else 1e-3)
+    assert largest_difference(data, recipe, epochs=1 if adaptive or recipe.settings["batch_size"] == 1 else 3) < (
+        1e-2 if adaptive else 1e-3
+    )
 
 
 def test_the_first_gradient_of_a_deep_residual_network():

@@ -20,13 +20,15 @@ MIXED = {"augmentation": "mixup", "mixup__alpha": 0.4}
 _difference = partial(largest_difference, fast=ResidentLearner)
 
 
-@pytest.mark.parametrize(
-    ("change", "loss"), [*((change, "cross_entropy_weighted") for change in CHANGES), ({}, "squared"), (MIXED, "absolute")]
-)
+EVERY = [*((change, "cross_entropy_weighted") for change in CHANGES), ({}, "squared"), (MIXED, "absolute")]
+
+
+@pytest.mark.parametrize(("change", "loss"), EVERY, ids=str)
 def test_it_gives_the_curve_of_torchs_layers(change, loss):
     data = table("classification" if "cross" in loss else "regression")
     adaptive = "adam" in str(change)  # where a gradient is about zero, its sign decides about a whole step
-    assert _difference(data, recipe_of(data, **change, loss=loss), 2 if adaptive else 4) < (1e-2 if adaptive else 5e-4)
+    epochs = 1 if change.get("batch_size") == 1 else 2 if adaptive else 4
+    assert _difference(data, recipe_of(data, **change, loss=loss), epochs) < (1e-2 if adaptive else 5e-4)
 
 
 def test_any_other_metric_is_scored_as_well():
