@@ -32,16 +32,15 @@ from lcbench.query import Origin, Query
 from lcbench.rundir import HEADER, read_header, write_header
 from lcbench.task import UNKNOWN
 from pipeline.live import LiveBenchmark
-from pipeline.recorder import Chunk, Recorded, Recorder, failed, what_is_missing
-from pipeline.sandbox import STOPPED, Limits, Sandbox, warm_up
+from pipeline.recorder import RESIDENT, Chunk, Recorded, Recorder, failed, what_is_missing
+from pipeline.sandbox import STOPPED, Failure, Limits, Sandbox, warm_up
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 CHUNK_SECONDS = 5.0
 """Trainings that one child does take about so long together."""
-LONGEST_CHUNK = {"cpu": 64, "cuda": 1024}
-"""Trainings of one child; on a graphics card many are done side by side, and their first steps are slow."""
+LONGEST_CHUNK = 64
 PROBES = 8
 """Configurations per task that a plan is made from."""
 PROBE_EPOCHS = 2
@@ -57,6 +56,8 @@ class Source:
     missing: Iterator[Query]
     waiting: deque[Query] = field(default_factory=deque)
     """The next ones; what has to be done again stands in front."""
+    alone: int = 0
+    """So many of those in front are done one at a time, because a child died of one of them."""
 
     @property
     def next_trial(self) -> int | None:
@@ -66,11 +67,18 @@ class Source:
         return self.waiting[0].trial % PER_SEED if self.waiting else None
 
     def chunk(self) -> Chunk:
-        """The next trainings, about `CHUNK_SECONDS` of them; one at a time before it is known how long one takes."""
-        mean = self.recording.mean_seconds
-        size = 1 if mean is None else max(1, min(LONGEST_CHUNK[self.live.device.partition(":")[0]], int(CHUNK_SECONDS / max(mean, 1e-3))))
+        """The next trainings, as many as `_size` says."""
+        size = self._size()
+        self.alone = max(self.alone - 1, 0)
         self.waiting.extend(islice(self.missing, max(0, size - len(self.waiting))))
         return Chunk(self.live, tuple(self.waiting.popleft() for _ in range(min(size, len(self.waiting)))))
+
+    def _size(self) -> int:
+        """About `CHUNK_SECONDS` of trainings, on a device as many as it has room for; one before it is known how long one takes."""
+        mean = self.recording.mean_seconds
+        if mean is None or self.alone:
+            return 1
+        return max(1, min(LONGEST_CHUNK, int(CHUNK_SECONDS / max(mean, 1e-3)))) if self.live.device == "cpu" else 4 * RESIDENT
 
 
 def collect(config: DictConfig, tasks: dict[str, DictConfig], console: Console) -> None:
@@ -88,10 +96,10 @@ def collect(config: DictConfig, tasks: dict[str, DictConfig], console: Console) 
             console.print(status_table(path, list(tasks), str(config.space.name), wanted))
             return
         warm_up()
-        sources = {task: _source(one, path / task / str(config.space.name), config, wanted) for task, one in tasks.items()}
         memory = config.trial.memory_mb if config.device == "cpu" else None  # a graphics card takes addresses by the hundred gigabytes
         sandbox = Sandbox(None, Limits(config.trial.seconds, memory))
         _check_device(config, sandbox)
+        sources = {task: _source(one, path / task / str(config.space.name), config, wanted) for task, one in tasks.items()}
         executor = build.build_executor(config, Recorder(sandbox))
         try:
             if config.plan:
@@ -121,7 +129,8 @@ def _check_device(config: DictConfig, sandbox: Sandbox) -> None:
         return
     missing = sandbox.call(what_is_missing, str(config.device))
     if missing:
-        raise UserError(f"`device` is {config.device!r}, but {missing}: device=cpu trains on the processor")
+        reason = missing.error if isinstance(missing, Failure) else missing
+        raise UserError(f"`device` is {config.device!r}, but {reason}: device=cpu trains on the processor")
 
 
 def wanted_of(config: DictConfig) -> Wanted:
@@ -210,6 +219,7 @@ def _write(recorded: Recorded, source: Source) -> int:
     queries = recorded.chunk.queries
     if len(queries) > 1:
         source.waiting.extendleft(reversed(queries))
+        source.alone += len(queries)
         return 0
     if recorded.failure.error == STOPPED:
         return 0

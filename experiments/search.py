@@ -30,7 +30,7 @@ from pipeline.ensemble import check_options
 from pipeline.live import LiveBenchmark
 from pipeline.metrics import metric_for
 from pipeline.preprocessing.raw import RawTable
-from pipeline.sandbox import Limits, Sandbox, warm_up
+from pipeline.sandbox import Limits, Sandbox, is_compiled, warm_up
 from pipeline.tasks import Task, task_name
 
 REPORT_SHARE, REPORT_SECONDS = 0.05, 5.0
@@ -69,6 +69,8 @@ def search(config: DictConfig, console: Console, start: float) -> dict[str, Any]
             console.print(f"this run is finished; delete {path} to make it again", highlight=False, soft_wrap=True)
             return _report(directory, console)
         clock = WallClock(_limit(budget, config.refit), directory.seconds, start)
+        if not is_compiled():
+            console.print("the training is compiled for this machine first, which takes some twenty seconds, once")
         warm_up()  # the fork server loads torch while the task is loaded here
         return _run(config, directory, build.build_task(config), (budget, clock), names, console)
 

@@ -89,8 +89,11 @@ def _members(tables: Sequence[CurveTable], tasks: Sequence[str], metric: str, ep
     for table in tables:
         part = _of_origin(table, Origin.PORTFOLIO)
         if len(part):
-            order = np.argsort(part.columns["trial"], kind="stable")
-            found[names_of(table)[0]] = scores_of(part, order, metric, epoch)
+            name, whole = names_of(table)[0], np.flatnonzero(part.columns["horizon"] == epoch)
+            if not len(whole):
+                lengths = ", ".join(map(str, sorted(set(part.columns["horizon"].tolist()))))
+                raise UserError(f"the portfolio was trained for {lengths} epochs on {name}, but the random configurations for {epoch}")
+            found[name] = scores_of(part, whole[np.argsort(part.columns["trial"][whole], kind="stable")], metric, epoch)
     if found and (missing := [task for task in tasks if task not in found]):
         raise UserError(
             f"the portfolio was trained on {', '.join(found)}, but not on {', '.join(missing)}: train it there, or leave it out"

@@ -6,9 +6,12 @@ Two questions that are easily taken for one: how a *prefix* of the long training
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
+from lcbench.store import names_of
 from lcbench.surrogate.quality import spearman
 from lcbench.table import CurveTable
 
@@ -16,9 +19,16 @@ RUNGS = (1, 3, 6, 12, 25)
 """Epochs that are looked at, where trainings are longer."""
 
 
+def ranked(tables: Iterable[CurveTable]) -> dict[str, dict[str, float]]:
+    """`correlations` of every table that has any, by its task, and its space where a task has several."""
+    found = {names_of(table): named for table in tables if (named := correlations(table))}
+    tasks = [task for task, _ in found]
+    return {task if tasks.count(task) == 1 else f"{task}, {space}": named for (task, space), named in found.items()}
+
+
 def correlations(table: CurveTable) -> dict[str, float]:
     """Both of the objective, by name: ``@12`` at epoch 12 of the long trainings, ``12 of 50`` of trainings of 12 epochs."""
-    longest = table.columns["horizon"].max(initial=0)
+    longest = _longest(table, _plane(table, None))
     prefixes = {f"@{epoch}": value for epoch, value in prefix_correlations(table).items()}
     return prefixes | {f"{horizon} of {longest}": value for horizon, value in horizon_correlations(table).items()}
 
@@ -33,7 +43,8 @@ def prefix_correlations(table: CurveTable, column: str | None = None) -> dict[in
     Returns:
         By epoch, rungs in order; empty if fewer than two trainings came to the end.
     """
-    values = _plane(table, column)[_longest(table)]
+    values = _plane(table, column)
+    values = values[table.columns["horizon"] == _longest(table, values)]
     rungs = [epoch for epoch in RUNGS if epoch < values.shape[1] - 1]
     values = values[np.isfinite(values[:, 1:]).all(axis=1)]
     return {epoch: spearman(values[:, epoch], values[:, -1]) for epoch in rungs} if len(values) > 1 else {}
@@ -61,9 +72,9 @@ def _plane(table: CurveTable, column: str | None) -> NDArray[np.float64]:  # (n,
     return np.asarray(table.curves[table.plane(name)], np.float64) if name in table.metrics else np.empty((len(table), 0))
 
 
-def _longest(table: CurveTable) -> NDArray[np.bool_]:  # (n,)
-    horizon = table.columns["horizon"]
-    return horizon == horizon.max(initial=0)
+def _longest(table: CurveTable, values: NDArray[np.float64]) -> int:  # (n, T)
+    """The longest horizon at which any training came to its end."""
+    return max(_finals(table, values), default=0)
 
 
 def _finals(table: CurveTable, values: NDArray[np.float64]) -> dict[int, dict[tuple[str, int], float]]:

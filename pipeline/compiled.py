@@ -2,7 +2,7 @@
 
 It knows the networks of all spaces with ReLU, batch normalisation, dropout, shake-shake and shake-drop, trained by SGD, Adam or AdamW, with
 mixup or without; embeddings, other activations, RMSprop and averaged weights are left to torch's layers. Both give the same curve but for
-the last bits of sums, which are taken in another order.
+the last bits of sums, which are taken in another order (docs/decisions/0013 says where that matters).
 """
 
 from __future__ import annotations

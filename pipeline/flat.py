@@ -26,16 +26,16 @@ from pipeline.settings import under
 OPTIMIZERS = ("sgd", "adam", "adamw")
 
 
-def is_known(settings: Mapping[str, Any], data: Prepared) -> bool:
-    """Whether compiled code can train these settings on these data: ReLU, SGD, Adam or AdamW, no embeddings, no averages."""
+def is_known(settings: Mapping[str, Any], *, embeds: bool) -> bool:
+    """Whether compiled code can train these settings: ReLU, SGD, Adam or AdamW, no averaged weights; no network that embeds columns."""
     relu = settings[f"{settings['network']}.activation"] == "relu"
-    return relu and settings["optimizer"] in OPTIMIZERS and settings["weight_averaging"] == "none" and not data.cardinalities
+    return relu and settings["optimizer"] in OPTIMIZERS and settings["weight_averaging"] == "none" and not embeds
 
 
-def is_dense(settings: Mapping[str, Any], data: Prepared) -> bool:
+def is_dense(settings: Mapping[str, Any], *, embeds: bool) -> bool:
     """Whether they are one of those with nothing but linear layers and dropout."""
     name = settings["network"]
-    return is_known(settings, data) and name in ("mlp", "shaped_mlp") and not settings[f"{name}.batch_norm"]
+    return is_known(settings, embeds=embeds) and name in ("mlp", "shaped_mlp") and not settings[f"{name}.batch_norm"]
 
 
 class FlatLearner(Learner):

@@ -62,7 +62,7 @@ def statistics_on_device(gradients: Sequence[Sequence[Tensor]]) -> Tensor:  # (n
 
 def _moments_and_quantiles(values: Tensor) -> Tensor:  # (n,) -> (8,)
     ordered, mean, last = values.sort().values, values.double().mean(), len(values) - 1
-    found = [ordered[-1].double(), mean, (values - mean).square().mean().sqrt()]
+    found = [ordered[-1].double(), mean, (values.double() - mean).square().mean().sqrt()]
     for share in QUANTILES.values():
         rank = int(share * last)  # a number of this machine: the device is told, and not asked
         found.append(torch.lerp(ordered[rank].double(), ordered[min(rank + 1, last)].double(), share * last - rank))

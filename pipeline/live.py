@@ -136,6 +136,13 @@ class LiveBenchmark:
         end = end_record(trial=query.trial, horizon=self.horizon(query), epoch=query.epoch, status=status, error=diverged)
         return [*records, end]
 
+    def gives_way(self, query: Query) -> bool:
+        """Whether `recording` leaves the processor to others while a device trains."""
+        from pipeline.flat import is_dense
+
+        settings = self.search_space.settings(query.configuration)
+        return self.device != "cpu" and is_dense(settings, embeds=settings["embedding"] != "none")
+
     @property
     def extra_epochs(self) -> int:
         """Epochs that every training goes beyond its query: the original's loop ran one too many."""

@@ -19,6 +19,8 @@ from pipeline.turns import Turns, Work
 if TYPE_CHECKING:
     from pipeline.live import LiveBenchmark
 
+FATAL = ("OutOfMemoryError", "AcceleratorError")
+"""Errors of torch that are not the fault of one training: a device is full, or lost to this process; like those of its own allocator."""
 RESIDENT = 256
 """Networks that are trained side by side on a device."""
 Records = list[dict[str, Any]]
@@ -79,8 +81,12 @@ def what_is_missing(device: str) -> str:
 
 def _record(chunk: Chunk) -> Sequence[Records]:
     """In the child: a training that raises is a crash, and the next one goes on; without memory nothing does."""
-    turns = Turns(1 if chunk.live.device == "cpu" else RESIDENT)
-    done = dict(turns.results(_attempt(chunk, query, turns.clock) for query in chunk.queries))
+    done: dict[int, Records] = {}
+    for gives_way in (True, False):  # what does not would hold the others up, and they would pay for it
+        turns = Turns(RESIDENT if gives_way else 1)
+        places = [place for place, query in enumerate(chunk.queries) if chunk.live.gives_way(query) == gives_way]
+        for number, records in turns.results(_attempt(chunk, chunk.queries[place], turns.clock) for place in places):
+            done[places[number]] = records
     return [done[place] for place in sorted(done)]
 
 
@@ -90,7 +96,7 @@ def _attempt(chunk: Chunk, query: Query, clock: Callable[[], float]) -> Work[Rec
     except MemoryError:
         raise
     except Exception as error:
-        if "allocate memory" in str(error):  # torch's own allocator
+        if "allocate memory" in str(error) or type(error).__name__ in FATAL:
             raise
         lines = "".join(traceback.format_exception(error)).splitlines()[-ERROR_LINES:]
         return failed(query, chunk.live.horizon(query), Status.CRASHED, "\n".join(lines))

@@ -2,8 +2,8 @@
 
 Every step is a fixed sequence of operations on memory that stays where it is: which rows it takes, with what noise, at what rate is read
 from that memory, and a counter there is moved on. So a step asks nothing of this machine, and on a graphics card it is one recorded graph
-that is launched again. Networks of any shape and batch size take turns (`pipeline.turns`), each on a stream of its own: while one waits for
-its last step, the steps of hundreds of others fill the device, and nothing is padded to anything.
+that is launched again. Networks of any shape and batch size take turns (`pipeline.turns`), on as many streams as torch has: while one waits
+for its last step, the steps of hundreds of others fill the device, and nothing is padded to anything.
 
 Notation: B rows of a batch, C outputs, L layers, P parameters; all as in `pipeline.flat`.
 """
@@ -61,7 +61,8 @@ class ResidentLearner(FlatLearner):
         self.evaluated = {split: put(len(self.y[split]), data.info.n_outputs) for split in self.judged_on}
         self.constants, self.epoch = self.rule(1, 0.0, n_steps), 0
         self.widths = [self.n_features, *(len(bias) for _, bias in self.weights)]
-        self.drops = [tuple(map(float, limit_and_scale(layer.rate))) for layer in self.dropouts]
+        drops = [limit_and_scale(layer.rate) for layer in self.dropouts]
+        self.drops = [(int(limit), float(scale)) for limit, scale in drops]
         self.units = torch.arange(self.size * max(self.widths[1:]), device=device)
         self.launches = Launches(device)
 
@@ -81,7 +82,8 @@ class ResidentLearner(FlatLearner):
             self.launches.launch(self._step if epoch else self._find_gradient)
             yield
         self.launches.launch(self._measure)
-        while not self.launches.idle():
+        self.launches.mark()
+        while not self.launches.done():
             yield
         self.outputs = dict(self.evaluated)
         return self._told(dict(zip(self.names, self.measured.tolist(), strict=True)))
@@ -223,12 +225,15 @@ _THERE: WeakValueDictionary[tuple[Any, ...], Tensor] = WeakValueDictionary()
 
 
 class Launches:
-    """Works of one network in their order: at once on a processor, on a graphics card as graphs on a stream of their own."""
+    """Works of one network in their order: at once on a processor, on a graphics card as graphs on a stream."""
 
     def __init__(self, device: torch.device) -> None:
-        """Nothing is recorded yet."""
+        """Nothing is recorded yet; what was put on the device before comes first."""
         self._graphs: dict[str, Any] = {}
-        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self._stream, self._end, self._pool = None, None, None
+        if device.type == "cuda":
+            self._stream, self._end, self._pool = torch.cuda.Stream(device), torch.cuda.Event(), torch.cuda.graph_pool_handle()
+            self._stream.wait_stream(torch.cuda.current_stream(device))
 
     def launch(self, work: Callable[[], None]) -> None:
         """Set a work going; it is recorded when it comes for the second time, for the first prepares the libraries that it calls."""
@@ -240,7 +245,7 @@ class Launches:
                 return
             if self._graphs[name] is None:
                 self._graphs[name] = torch.cuda.CUDAGraph()
-                with torch.cuda.graph(self._graphs[name], stream=self._stream):
+                with torch.cuda.graph(self._graphs[name], pool=self._pool, stream=self._stream):  # they never run at the same time
                     work()
             self._graphs[name].replay()
 
@@ -252,6 +257,11 @@ class Launches:
         with torch.cuda.stream(self._stream):
             place.copy_(values.pin_memory(), non_blocking=True)
 
-    def idle(self) -> bool:
-        """Whether everything that was launched is done."""
-        return self._stream is None or bool(self._stream.query())
+    def mark(self) -> None:
+        """Remember what has been launched until now; other networks may use the same stream."""
+        if self._end is not None:
+            self._end.record(self._stream)
+
+    def done(self) -> bool:
+        """Whether everything up to the mark is done."""
+        return self._end is None or bool(self._end.query())

@@ -91,6 +91,13 @@ def warm_up() -> None:
         signal.signal(signal.SIGINT, previous)
 
 
+def is_compiled() -> bool:
+    """Whether the kernels of the training lie compiled beside their source, as they do after the first run on a machine."""
+    elsewhere = os.environ.get("NUMBA_CACHE_DIR")
+    folder = Path(elsewhere) if elsewhere else Path(__file__).parent / "kernels" / "__pycache__"
+    return any(folder.rglob("program.train-*.nbi"))
+
+
 def _context() -> ForkServerContext:
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(variable, "1")

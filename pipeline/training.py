@@ -48,15 +48,14 @@ class Entry(NamedTuple):
 
 
 def learner_of(data: Prepared, recipe: Recipe, metric: Metric | None = None, device: str = "cpu") -> Learner:
-    """The learner of a recipe: compiled code, a dense network on the device that is named, or torch's layers for everything else.
+    """The learner of a recipe: a dense network on the device that is named, compiled code, or torch's layers for everything else.
 
     Every curve says which, `Training.trainer`.
     """
-    if device == "cpu":
-        return (CompiledLearner if is_known(recipe.settings, data) else Learner)(data, recipe, metric)
-    if is_dense(recipe.settings, data) and not recipe.published_defects:
+    embeds = bool(data.cardinalities)
+    if device != "cpu" and is_dense(recipe.settings, embeds=embeds) and not recipe.published_defects:
         return ResidentLearner(data, recipe, metric, torch.device(device))
-    return Learner(data, recipe, metric)
+    return (CompiledLearner if is_known(recipe.settings, embeds=embeds) else Learner)(data, recipe, metric)
 
 
 class Training:
@@ -188,8 +187,11 @@ class Training:
             return False
         if state["recipe"] != _plain(self.recipe):
             raise ValueError(f"checkpoint {path.name} holds {state['recipe']}, but the training is {_plain(self.recipe)}")
-        for learner, one in zip(self.learners, state["learners"], strict=True):
-            learner.restore(one)
+        try:
+            for learner, one in zip(self.learners, state["learners"], strict=True):
+                learner.restore(one)
+        except KeyError:  # left by another trainer
+            return False
         self._best = state["best"]
         self.entries = [Entry(*entry) for entry in state["entries"]]
         return True

@@ -1,9 +1,19 @@
-"""Shared fixtures: the OpenML cache of this machine, where there is one."""
+"""Shared fixtures: the OpenML cache of this machine, where there is one. Before all tests the training is compiled, once."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+
+from pipeline.sandbox import is_compiled
+
+
+def pytest_configure(config):
+    """Workers that start on a new machine would all compile at the same time, and short runs would find no time left to train."""
+    if not hasattr(config, "workerinput") and not is_compiled():
+        subprocess.run([sys.executable, "-c", "import pipeline.kernels.ready"], cwd=Path(__file__).parents[1], check=True)
 
 
 @pytest.fixture

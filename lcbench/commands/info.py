@@ -20,7 +20,7 @@ from lcbench.database import SHIPPED, Database
 from lcbench.errors import UserError
 from lcbench.metric import SCALES, metric_named
 from lcbench.rundir import HEADER, read_run
-from lcbench.rungs import correlations
+from lcbench.rungs import correlations, ranked
 from lcbench.schema import STATUSES
 from lcbench.store import FittedModel, names_of
 from lcbench.surrogate.report import headline
@@ -66,9 +66,9 @@ def run(options: Namespace, console: Console) -> int:
         console.print(overview(tables, console.width))
         for line in shared_facts(tables):
             console.print(Text(line, style="dim"))
-    if ranked := {table.task.name: found for table in tables if (found := correlations(table))}:
+    if found := ranked(tables):
         console.print()
-        console.print(fidelities(ranked))
+        console.print(fidelities(found))
     if models:
         console.print()
         console.print(quality_page(models, console.width) if len(tables) == 1 else quality_overview(models))
@@ -231,18 +231,18 @@ def _fitting(rows: Sequence[dict[str, object]], width: int) -> list[str]:
 # --------------------------------------------------------------------------------------------------------------- fidelities
 
 
-def fidelities(ranked: Mapping[str, Mapping[str, float]]) -> Group:
+def fidelities(by_task: Mapping[str, Mapping[str, float]]) -> Group:
     """How well short trainings rank, a task each line."""
-    names = list(dict.fromkeys(name for found in ranked.values() for name in found))
+    names = list(dict.fromkeys(name for found in by_task.values() for name in found))
     shorter = ", or of shorter trainings at their own end" if any("of" in name for name in names) else ""
     shown = Table(box=None, header_style="bold")
     shown.add_column("task", style="cyan", no_wrap=True)
     for name in names:
         shown.add_column(name.replace(" ", "\n"), justify="right", no_wrap=True)
-    for task, found in ranked.items():
+    for task, found in by_task.items():
         shown.add_row(task, *(_two_digits(found.get(name)) for name in names))
-    if len(ranked) > 1:
-        means = [float(np.mean([found[name] for found in ranked.values() if name in found])) for name in names]
+    if len(by_task) > 1:
+        means = [float(np.mean([found[name] for found in by_task.values() if name in found])) for name in names]
         shown.add_row("mean", *map(_two_digits, means), style="bold")
     caption = f"Spearman correlation of the objective at the last epoch with that of the same training at epoch e (@e){shorter}."
     return Group(Text("how well short trainings rank", style="italic"), shown, Text(caption, style="dim"))

@@ -23,7 +23,7 @@ from lcbench.database import Database
 from lcbench.files import replacing
 from lcbench.formats.frame import SUFFIXES, FrameColumn, frame_columns
 from lcbench.metric import METRICS, SCALES
-from lcbench.rungs import correlations
+from lcbench.rungs import ranked
 from lcbench.schema import SCHEMA_VERSION, STATUSES
 from lcbench.space import cardinalities
 from lcbench.surrogate.report import headline
@@ -319,7 +319,7 @@ def _space_rows(space: ConfigurationSpace) -> Iterable[dict[str, Any]]:
 
 
 def _fidelities(tables: Sequence[CurveTable]) -> list[str]:
-    found = {table.task.name: correlations(table) for table in tables}
+    found = ranked(tables)
     names = list(dict.fromkeys(name for values in found.values() for name in values))
     if not names:
         return []

@@ -2,7 +2,7 @@
 
 A program is a list of operations on buffers, each the activations of a batch. There are three: a linear layer (with ReLU and dropout or
 without), a batch normalisation with ReLU and dropout, and a mixture of up to three buffers. Multi-layer perceptrons and residual networks
-are made of nothing else; `pipeline.compiled` writes their programs.
+are made of nothing else; `pipeline.programs` writes their programs.
 
 Notation: B rows of a batch, C outputs, P parameters. All numbers are float32, all matrices row-major; parameters, momenta and gradients are
 flat: of a linear layer from a to b the weights (b, a) and the bias (b,), of a normalisation the scales and the shifts.
@@ -28,6 +28,8 @@ KIND, OUT, IN, PLACE, RELU, DROPOUT, RUNNING, ADDS = 0, 1, 2, 5, 6, 7, 8, 9
 its parameters lie, of a mixture its number; whether ReLU follows; the number of the dropout that follows, or -1; where a normalisation
 keeps its statistics; and, for each buffer that it reads, whether a later operation has given that a gradient before."""
 COLUMNS = 12
+FIRST, YES, NO = np.int64(0), np.bool_(True), np.bool_(False)
+"""Plain literals would have everything compiled once for each of them."""
 EPSILON, MOMENTUM = np.float32(1e-5), np.float32(0.1)
 """Of batch normalisation, torch's."""
 
@@ -101,7 +103,7 @@ def train(X: Floats, y: Floats, batches: Batches, net: Net, loss: Loss, rule: Ru
     for step in range(n_steps):
         last = step == n_steps - 1
         _gather(X, y, batches, step, net)
-        _forward(size, net, step, True)
+        _forward(size, net, step, YES)
         out = _buffer(net, last_buffer, size)
         outputs[step * size : (step + 1) * size] = out
         target = Target(net.memory.y[:size], net.memory.other[:size], batches.shares[step])
@@ -126,8 +128,8 @@ def predict(X: Floats, net: Net) -> Floats:  # (n, d) -> (n, C)
     outputs = np.empty((len(X), net.program.widths[last]), np.float32)
     for first in range(0, len(X), size):
         n = min(size, len(X) - first)
-        _buffer(net, 0, n)[:] = X[first : first + n]
-        _forward(n, net, 0, False)
+        _buffer(net, FIRST, n)[:] = X[first : first + n]
+        _forward(n, net, FIRST, NO)
         outputs[first : first + n] = _buffer(net, last, n)
     return outputs
 
@@ -135,7 +137,7 @@ def predict(X: Floats, net: Net) -> Floats:  # (n, d) -> (n, C)
 @compiled
 def _gather(X: Floats, y: Floats, batches: Batches, step: int, net: Net) -> None:
     """The rows of a batch, mixed."""
-    memory, x = net.memory, _buffer(net, 0, batches.size)
+    memory, x = net.memory, _buffer(net, FIRST, batches.size)
     first, share = step * batches.size, batches.shares[step]
     rest = np.float32(1) - share
     for i in range(batches.size):

@@ -203,6 +203,9 @@ class FailingBenchmark:
     def horizon(self, query):
         return self.epochs
 
+    def gives_way(self, query):
+        return False
+
     def recording(self, query, clock):
         yield
         if query.trial == 3:
@@ -238,12 +241,14 @@ def test_a_training_that_raises_is_a_crash_and_the_others_go_on():
 def test_what_kills_a_child_is_found_by_doing_each_alone(how, status, seconds, tmp_path):
     recorder = Recorder(Sandbox(None, Limits(seconds=seconds, memory_mb=300)))
     recording = Recording("fake", tmp_path)
-    source = _source(recording)
+    source = _source(recording, how)
     assert _write(recorder.evaluate(_chunk(how)), source) == 0
     assert [query.trial for query in source.waiting] == [1, 2, 3, 4]
+    recording.seconds = 1e-3  # so short that many would go into a chunk
+    recording.ended[99] = Status.SUCCESS
     while source.waiting:
-        one = Chunk(FailingBenchmark(how), (source.waiting.popleft(),))
-        assert _write(recorder.evaluate(one), source) == 1
+        assert _write(recorder.evaluate(source.chunk()), source) == 1
+    del recording.ended[99]
     recording.close()
     assert recording.ended == {1: "success", 2: "success", 3: str(status), 4: "success"}
     again = Recording.of("fake", tmp_path)
@@ -257,10 +262,10 @@ def test_a_stop_is_no_failure(tmp_path):
     assert not recording.ended
 
 
-def _source(recording):
+def _source(recording, how="raise"):
     from experiments.collect import Source
 
-    return Source(FailingBenchmark("raise"), Draws(lcbench_space(), lcbench_space(), 0), recording, iter(()))
+    return Source(FailingBenchmark(how), Draws(lcbench_space(), lcbench_space(), 0), recording, iter(()))
 
 
 @pytest.mark.parametrize(("device", "said"), [("gpu", "must be cpu, a graphics card"), ("cuda:99", "device=cpu trains on the processor")])

@@ -105,6 +105,7 @@ def test_without_a_portfolio_there_is_no_line_of_it():
         (lambda: _tables()[:1], "at least two tasks"),
         (lambda: [], "at least two tasks"),
         (lambda: [*_tables(_members(100))[:1], *_tables()[1:]], "not on two, three"),
+        (lambda: _tables([fake_training(100, origin="portfolio", horizon=6)]), "for 6 epochs on one, but the random configurations for 12"),
         (lambda: [table.take(range(9)) for table in _tables()], "Hyperband needs"),
     ],
 )

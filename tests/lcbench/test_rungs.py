@@ -52,6 +52,13 @@ def test_what_did_not_come_to_the_end_is_left_out():
     assert horizon_correlations(fake_table(20, more=more)) == {}
 
 
+def test_a_horizon_that_nothing_came_to_the_end_of_is_none():
+    crashed = fake_training(90, status="crashed", horizon=50, curve=LearningCurve.empty())
+    table = fake_table(20, horizons=(6, 12))
+    assert correlations(fake_table(20, horizons=(6, 12), more=[crashed])) == correlations(table)
+    assert list(correlations(table)) == ["@1", "@3", "@6", "6 of 12"]
+
+
 @pytest.mark.parametrize("n", [0, 1])
 def test_one_training_ranks_nothing(n):
     assert correlations(fake_table(n)) == {}

@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.compiled import CompiledLearner
+from pipeline.gradients import gradient_statistics, statistic_names, statistics_on_device
+from pipeline.kernels.dropout import fill_mask, limit_and_scale
 from pipeline.learner import Learner
 from pipeline.metrics import metric_for
 from pipeline.preprocessing.prepared import Prepared
@@ -41,6 +44,7 @@ def test_no_step_reads_a_number_back():
     data = table()
     learner = ResidentLearner(data, recipe_of(data, **MIXED))
     learner.advance(0, 0.0)
+    learner.epoch = 1  # what a card records
     with RefusingToRead():
         learner.launches.launch(learner._step)
         learner.launches.launch(learner._measure)
@@ -134,8 +138,31 @@ def test_a_diverging_training_says_so():
     assert math.isnan(values["gradient_mean"])
 
 
-def test_what_is_not_dense_is_trained_by_torch_on_the_processor():
+def test_what_is_not_dense_is_trained_on_the_processor():
     data = table()
     recipe = recipe_of(data)
-    assert type(learner_of(data, replace(recipe, published_defects=True), device="meta")) is Learner
-    assert type(learner_of(data, recipe_of(data, shaped_mlp__batch_norm=True), device="meta")) is Learner
+    assert type(learner_of(data, recipe, device="cpu:0")) is ResidentLearner
+    assert type(learner_of(data, replace(recipe, published_defects=True), device="cpu:0")) is CompiledLearner
+    assert type(learner_of(data, recipe_of(data, shaped_mlp__batch_norm=True), device="cpu:0")) is CompiledLearner
+    assert type(learner_of(data, recipe_of(data, shaped_mlp__activation="tanh"), device="cpu:0")) is Learner
+
+
+def test_masks_are_those_of_the_compiled_kernel_at_every_rate():
+    data = table()
+    for rate in (0.5, 0.25, 1e-3):
+        learner = ResidentLearner(data, recipe_of(data, shaped_mlp__max_dropout=rate))
+        learner.network.start_epoch(3)
+        keys = learner.keys()
+        learner.codes[: len(keys)] = torch.from_numpy(keys.astype(np.int64))
+        for layer, dropout in enumerate(learner.dropouts):
+            if dropout.rate > 0:
+                expected = np.empty(learner.size * learner.widths[layer + 1], np.float32)
+                fill_mask(expected, 0, tuple(keys[layer]), *limit_and_scale(dropout.rate))
+                assert np.array_equal(learner._mask(layer).flatten(), expected)
+
+
+def test_statistics_of_tiny_gradients_are_those_of_the_compiled_kernel():
+    gradients = [[torch.tensor(np.random.default_rng(0).normal(0, 1e-24, (9, 5)), dtype=torch.float32), torch.zeros(9)]]
+    expected = gradient_statistics([[part.numpy() for part in layer] for layer in gradients])
+    assert list(expected) == statistic_names(1)
+    np.testing.assert_allclose(statistics_on_device(gradients), list(expected.values()), rtol=1e-6, atol=0)
