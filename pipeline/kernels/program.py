@@ -29,7 +29,8 @@ its parameters lie, of a mixture its number; whether ReLU follows; the number of
 keeps its statistics; and, for each buffer that it reads, whether a later operation has given that a gradient before."""
 COLUMNS = 12
 FIRST, YES, NO = np.int64(0), np.bool_(True), np.bool_(False)
-"""Plain literals would have everything compiled once for each of them."""
+"""Plain literals would have everything compiled once for each of them. For the same reason, seconds of compilation, what is called often
+takes the few arrays that it needs and not the whole network."""
 EPSILON, MOMENTUM = np.float32(1e-5), np.float32(0.1)
 """Of batch normalisation, torch's."""
 
@@ -98,16 +99,17 @@ def new_memory(program: Program, n_running: int, size: int) -> Memory:
 def train(X: Floats, y: Floats, batches: Batches, net: Net, loss: Loss, rule: Rule) -> Floats:  # (n, d), (n,)
     """Train one epoch on targets as `Target` has them; returns the outputs (m, C) of the moment a row was trained on."""
     size, last_buffer = batches.size, len(net.program.widths) - 1
-    outputs = np.empty((len(batches.rows), net.program.widths[last_buffer]), np.float32)
+    program, memory = net.program, net.memory
+    outputs = np.empty((len(batches.rows), program.widths[last_buffer]), np.float32)
     n_steps = len(batches.shares)
     for step in range(n_steps):
         last = step == n_steps - 1
-        _gather(X, y, batches, step, net)
+        _gather(X, y, batches, step, _rows(memory.buffers, program.places, program.widths, FIRST, size), memory.y, memory.other)
         _forward(size, net, step, YES)
-        out = _buffer(net, last_buffer, size)
-        outputs[step * size : (step + 1) * size] = out
-        target = Target(net.memory.y[:size], net.memory.other[:size], batches.shares[step])
-        loss_gradient(out, target, loss, _gradient(net, last_buffer, size))
+        out = _rows(memory.buffers, program.places, program.widths, last_buffer, size)
+        _copy(out, outputs[step * size : (step + 1) * size])
+        target = Target(memory.y[:size], memory.other[:size], batches.shares[step])
+        loss_gradient(out, target, loss, _rows(memory.gradients, program.slots, program.widths, last_buffer, size))
         if rule.adaptive or last:
             _backward(size, net, step, net.state.gradient, np.float32(0))
         else:
@@ -125,24 +127,32 @@ def train(X: Floats, y: Floats, batches: Batches, net: Net, loss: Loss, rule: Ru
 def predict(X: Floats, net: Net) -> Floats:  # (n, d) -> (n, C)
     """Outputs of rows with running statistics and without dropout; the noise says in what shares mixtures are."""
     size, last = len(net.memory.y), len(net.program.widths) - 1
-    outputs = np.empty((len(X), net.program.widths[last]), np.float32)
+    buffers, places, widths = net.memory.buffers, net.program.places, net.program.widths
+    outputs = np.empty((len(X), widths[last]), np.float32)
     for first in range(0, len(X), size):
         n = min(size, len(X) - first)
-        _buffer(net, FIRST, n)[:] = X[first : first + n]
+        _copy(X[first : first + n], _rows(buffers, places, widths, FIRST, n))
         _forward(n, net, FIRST, NO)
-        outputs[first : first + n] = _buffer(net, last, n)
+        _copy(_rows(buffers, places, widths, last, n), outputs[first : first + n])
     return outputs
 
 
 @compiled
-def _gather(X: Floats, y: Floats, batches: Batches, step: int, net: Net) -> None:
-    """The rows of a batch, mixed."""
-    memory, x = net.memory, _buffer(net, FIRST, batches.size)
+def _copy(values: Floats, into: Floats) -> None:  # (n, b), (n, b)
+    """Element by element, because the assignment of a slice takes a second to compile."""
+    for i in range(len(into)):
+        for j in range(into.shape[1]):
+            into[i, j] = values[i, j]
+
+
+@compiled
+def _gather(X: Floats, y: Floats, batches: Batches, step: int, x: Floats, own: Floats, other: Floats) -> None:  # …, (B, d), (B,), (B,)
+    """The rows of a batch, mixed, and the targets of what is mixed."""
     first, share = step * batches.size, batches.shares[step]
     rest = np.float32(1) - share
     for i in range(batches.size):
         row, partner = batches.rows[first + i], batches.partners[first + i]
-        memory.y[i], memory.other[i] = y[row], y[partner]
+        own[i], other[i] = y[row], y[partner]
         if row == partner:
             for j in range(X.shape[1]):
                 x[i, j] = X[row, j]
@@ -152,17 +162,10 @@ def _gather(X: Floats, y: Floats, batches: Batches, step: int, net: Net) -> None
 
 
 @compiled
-def _buffer(net: Net, buffer: int, n: int) -> Floats:  # (n, width)
-    """The activations of n rows."""
-    place, width = net.program.places[buffer] * n, net.program.widths[buffer]
-    return net.memory.buffers[place : place + n * width].reshape((n, width))
-
-
-@compiled
-def _gradient(net: Net, buffer: int, n: int) -> Floats:  # (n, width)
-    """The gradient of n rows of activations."""
-    place, width = net.program.slots[buffer] * n, net.program.widths[buffer]
-    return net.memory.gradients[place : place + n * width].reshape((n, width))
+def _rows(values: Floats, places: Ints, widths: Ints, buffer: int, n: int) -> Floats:  # (n, width)
+    """Activations, or their gradient, of n rows in a buffer."""
+    place, width = places[buffer] * n, widths[buffer]
+    return values[place : place + n * width].reshape((n, width))
 
 
 @compiled
@@ -173,22 +176,40 @@ def _linear(flat: Floats, place: int, a: int, b: int) -> tuple[Floats, Floats]: 
 
 
 @compiled
+def _pair(flat: Floats, place: int, b: int) -> tuple[Floats, Floats]:  # -> (b,), (b,)
+    """Scales and shifts of a normalisation, what belongs to them, or its two statistics."""
+    return flat[place : place + b], flat[place + b : place + 2 * b]
+
+
+@compiled
 def _forward(n: int, net: Net, step: int, training: bool) -> None:
     """From the input of n rows to the output."""
-    widths = net.program.widths
+    buffers, places, widths, box = net.memory.buffers, net.program.places, net.program.widths, net.memory.box
     for operation in net.program.operations:
-        kind, source = operation[KIND], operation[IN]
-        out = _buffer(net, operation[OUT], n)
+        kind, below = operation[KIND], operation[IN]
+        out = _rows(buffers, places, widths, operation[OUT], n)
+        b = widths[operation[OUT]]
         if kind == LINEAR:
-            weight, bias = _linear(net.state.parameters, operation[PLACE], widths[source], out.shape[1])
-            forward_product(_buffer(net, source, n), weight, out, net.memory.box)
+            weight, bias = _linear(net.state.parameters, operation[PLACE], widths[below], b)
+            forward_product(_rows(buffers, places, widths, below, n), weight, out, box)
             _shift(out, bias, operation[RELU] == 1)
         elif kind == NORM:
-            _normalise(_buffer(net, source, n), out, operation, net, training)
+            x, statistics = _rows(buffers, places, widths, below, n), operation[RUNNING]
+            mean, inverse = _pair(net.memory.moments, statistics, b)
+            running_mean, running_variance = _pair(net.running, statistics, b)
+            _take_moments(x, mean, inverse, running_mean, running_variance, training)
+            scale, shift = _pair(net.state.parameters, operation[PLACE], b)
+            _normalise(x, mean, inverse, scale, shift, out)
         else:
-            _mix(n, operation, net, step, out)
-        if training and operation[DROPOUT] >= 0:
-            _drop(out, step * n, net.noise, operation[DROPOUT])
+            shares, adds = net.noise.mixtures[step, operation[PLACE], 0], False
+            for k in range(3):
+                if operation[IN + k] >= 0:
+                    _add(out, shares[k], _rows(buffers, places, widths, operation[IN + k], n), adds)
+                    adds = True
+        number = operation[DROPOUT]
+        if training and number >= 0:
+            keys, noise = net.noise.keys, net.noise
+            _drop(out, step * n, keys[number, 0], keys[number, 1], noise.limits[number], noise.scales[number])
 
 
 @compiled
@@ -206,11 +227,9 @@ def _shift(z: Floats, bias: Floats, relu: bool) -> None:  # (n, b), (b,)
 
 
 @compiled
-def _drop(z: Floats, seen: int, noise: Noise, number: int) -> None:  # (n, b)
+def _drop(z: Floats, seen: int, offset: np.uint32, multiplier: np.uint32, limit: np.uint32, scale: np.float32) -> None:  # (n, b)
     """Dropout of a batch, before which `seen` rows came in this epoch."""
-    zero, scale, limit = np.float32(0), noise.scales[number], noise.limits[number]
-    offset, multiplier = noise.keys[number, 0], noise.keys[number, 1]
-    n, b = z.shape
+    zero, (n, b) = np.float32(0), z.shape
     for i in range(n):
         first = np.uint32((seen + i) * b)
         for j in range(b):
@@ -219,34 +238,30 @@ def _drop(z: Floats, seen: int, noise: Noise, number: int) -> None:  # (n, b)
 
 
 @compiled
-def _normalise(x: Floats, out: Floats, operation: Ints, net: Net, training: bool) -> None:  # (n, b), (n, b)
-    """Batch normalisation and ReLU; a single row has no variance and is treated as at evaluation."""
-    n, b = x.shape
-    place, zero, one = operation[RUNNING], np.float32(0), np.float32(1)
-    running_mean, running_variance = net.running[place : place + b], net.running[place + b : place + 2 * b]
-    mean, inverse = net.memory.moments[place : place + b], net.memory.moments[place + b : place + 2 * b]
+def _take_moments(x: Floats, mean: Floats, inverse: Floats, running_mean: Floats, running_variance: Floats, training: bool) -> None:
+    """Mean and 1 / standard deviation of the columns (n, b) -> (b,), in training of the batch, else the running ones.
+
+    A single row has no variance and is treated as at evaluation.
+    """
+    n, one = len(x), np.float32(1)
     if training and n > 1:
         _moments(x, mean, inverse)
-        for j in range(b):
+        for j in range(len(mean)):
             running_mean[j] += MOMENTUM * (mean[j] - running_mean[j])
             running_variance[j] += MOMENTUM * (inverse[j] * np.float32(n) / np.float32(n - 1) - running_variance[j])
     else:
-        mean[:], inverse[:] = running_mean, running_variance
-    for j in range(b):
+        for j in range(len(mean)):
+            mean[j], inverse[j] = running_mean[j], running_variance[j]
+    for j in range(len(mean)):
         inverse[j] = one / np.sqrt(inverse[j] + EPSILON)
-    at = operation[PLACE]
-    scale, shift = net.state.parameters[at : at + b], net.state.parameters[at + b : at + 2 * b]
-    for i in range(n):
-        for j in range(b):
-            value = (x[i, j] - mean[j]) * inverse[j] * scale[j] + shift[j]
-            out[i, j] = zero if value <= zero else value
 
 
 @compiled
 def _moments(x: Floats, mean: Floats, variance: Floats) -> None:  # (n, b), (b,), (b,)
     """Of every column."""
-    n = np.float32(len(x))
-    mean[:], variance[:] = 0, 0
+    n, zero = np.float32(len(x)), np.float32(0)
+    for j in range(len(mean)):
+        mean[j], variance[j] = zero, zero
     for i in range(len(x)):
         for j in range(len(mean)):
             mean[j] += x[i, j]
@@ -261,38 +276,58 @@ def _moments(x: Floats, mean: Floats, variance: Floats) -> None:  # (n, b), (b,)
 
 
 @compiled
-def _mix(n: int, operation: Ints, net: Net, step: int, out: Floats) -> None:  # (n, b)
-    """A weighted sum of buffers."""
-    shares = net.noise.mixtures[step, operation[PLACE], 0]
-    flat = out.reshape(-1)
-    flat[:] = 0
-    for k in range(3):
-        if operation[IN + k] >= 0:
-            share, part = shares[k], _buffer(net, operation[IN + k], n).reshape(-1)
-            for i in range(len(flat)):
-                flat[i] += share * part[i]
+def _normalise(x: Floats, mean: Floats, inverse: Floats, scale: Floats, shift: Floats, out: Floats) -> None:  # (n, b), (b,) …, (n, b)
+    """Batch normalisation and ReLU."""
+    zero = np.float32(0)
+    for i in range(len(x)):
+        for j in range(len(mean)):
+            value = (x[i, j] - mean[j]) * inverse[j] * scale[j] + shift[j]
+            out[i, j] = zero if value <= zero else value
 
 
 @compiled
 def _backward(n: int, net: Net, step: int, into: Floats, kept: np.float32) -> None:  # (P,)
     """From the gradient of the output to that of all parameters: into = kept * into + gradient."""
-    operations = net.program.operations
-    for k in range(len(operations) - 1, -1, -1):
-        operation = operations[k]
-        kind = operation[KIND]
-        delta = _gradient(net, operation[OUT], n)
+    program, memory, scales = net.program, net.memory, net.noise.scales
+    buffers, gradients, widths = memory.buffers, memory.gradients, program.widths
+    for k in range(len(program.operations) - 1, -1, -1):
+        operation = program.operations[k]
+        kind, below, place = operation[KIND], operation[IN], operation[PLACE]
+        b = widths[operation[OUT]]
+        delta = _rows(gradients, program.slots, widths, operation[OUT], n)
         if operation[RELU] == 1:
-            scale = net.noise.scales[operation[DROPOUT]] if operation[DROPOUT] >= 0 else np.float32(1)
-            _through(delta, _buffer(net, operation[OUT], n), scale)
+            scale_of_kept = scales[operation[DROPOUT]] if operation[DROPOUT] >= 0 else np.float32(1)
+            _through(delta, _rows(buffers, program.places, widths, operation[OUT], n), scale_of_kept)
         if kind == LINEAR:
-            _linear_backward(delta, operation, net, into, kept)
+            x, a = _rows(buffers, program.places, widths, below, n), widths[below]
+            weight_into, bias_into = _linear(into, place, a, b)
+            _add_columns(delta, kept, bias_into)
+            weight_gradient(delta, x, kept, weight_into, memory.box)
+            if below > 0:
+                weight, _ = _linear(net.state.parameters, place, a, b)
+                change = _rows(gradients, program.slots, widths, below, n)
+                backward_product(delta, weight, np.float32(operation[ADDS]), change, memory.box)
         elif kind == NORM:
-            _norm_backward(delta, operation, net, into, kept)
+            x, change = _rows(buffers, program.places, widths, below, n), _rows(gradients, program.slots, widths, below, n)
+            mean, inverse = _pair(memory.moments, operation[RUNNING], b)
+            scale, _ = _pair(net.state.parameters, place, b)
+            of_scale, of_shift = memory.sums[0, :b], memory.sums[1, :b]
+            _norm_sums(delta, x, mean, inverse, of_scale, of_shift)
+            scale_into, shift_into = _pair(into, place, b)
+            for j in range(b):
+                scale_into[j] = kept * scale_into[j] + of_scale[j]
+                shift_into[j] = kept * shift_into[j] + of_shift[j]
+            for j in range(b):  # a single row has no part in the running statistics that it was normalised with
+                of_scale[j] = of_scale[j] * inverse[j] / n if n > 1 else 0
+                of_shift[j] = of_shift[j] / n if n > 1 else 0
+                inverse[j] *= scale[j]
+            _norm_backward(delta, x, mean, inverse, of_scale, of_shift, change, operation[ADDS] == 1)
         else:
-            shares = net.noise.mixtures[step, operation[PLACE], 1]
+            shares = net.noise.mixtures[step, place, 1]
             for part in range(3):
                 if operation[IN + part] >= 0:
-                    _add(_gradient(net, operation[IN + part], n), shares[part], delta, operation[ADDS + part] == 1)
+                    change = _rows(gradients, program.slots, widths, operation[IN + part], n)
+                    _add(change, shares[part], delta, operation[ADDS + part] == 1)
 
 
 @compiled
@@ -305,9 +340,9 @@ def _through(change: Floats, seen: Floats, scale: np.float32) -> None:  # (n, a)
 
 
 @compiled
-def _add(into: Floats, share: np.float32, delta: Floats, adds: bool) -> None:  # (n, b), (), (n, b)
-    """A share of a gradient, to what is there or in its place."""
-    flat, change = into.reshape(-1), delta.reshape(-1)
+def _add(into: Floats, share: np.float32, values: Floats, adds: bool) -> None:  # (n, b), (), (n, b)
+    """A share of some values, to what is there or in its place."""
+    flat, change = into.reshape(-1), values.reshape(-1)
     if adds:
         for i in range(len(flat)):
             flat[i] += share * change[i]
@@ -317,40 +352,33 @@ def _add(into: Floats, share: np.float32, delta: Floats, adds: bool) -> None:  #
 
 
 @compiled
-def _linear_backward(delta: Floats, operation: Ints, net: Net, into: Floats, kept: np.float32) -> None:  # (n, b)
-    (n, b), source = delta.shape, operation[IN]
-    below, box = _buffer(net, source, n), net.memory.box
-    weight_into, bias_into = _linear(into, operation[PLACE], below.shape[1], b)
-    bias_into *= kept
-    for i in range(n):
-        for j in range(b):
-            bias_into[j] += delta[i, j]
-    weight_gradient(delta, below, kept, weight_into, box)
-    if source > 0:
-        weight, _ = _linear(net.state.parameters, operation[PLACE], below.shape[1], b)
-        backward_product(delta, weight, np.float32(operation[ADDS]), _gradient(net, source, n), box)
+def _add_columns(delta: Floats, kept: np.float32, into: Floats) -> None:  # (n, b), (), (b,)
+    """The sum of every column: into = kept * into + sum."""
+    for j in range(len(into)):
+        into[j] *= kept
+    for i in range(len(delta)):
+        for j in range(len(into)):
+            into[j] += delta[i, j]
 
 
 @compiled
-def _norm_backward(delta: Floats, operation: Ints, net: Net, into: Floats, kept: np.float32) -> None:  # (n, b)
-    n, b = delta.shape
-    x, change = _buffer(net, operation[IN], n), _gradient(net, operation[IN], n)
-    place, at, adds = operation[RUNNING], operation[PLACE], operation[ADDS] == 1
-    mean, inverse = net.memory.moments[place : place + b], net.memory.moments[place + b : place + 2 * b]
-    scale, whole = net.state.parameters[at : at + b], np.float32(n)
-    of_shift, of_scale = net.memory.sums[0, :b], net.memory.sums[1, :b]
-    of_shift[:], of_scale[:] = 0, 0
-    for i in range(n):
-        for j in range(b):
+def _norm_sums(delta: Floats, x: Floats, mean: Floats, inverse: Floats, of_scale: Floats, of_shift: Floats) -> None:  # (n, b) …, (b,) …
+    """Gradients of the scales and the shifts of a normalisation."""
+    zero = np.float32(0)
+    for j in range(len(mean)):
+        of_scale[j], of_shift[j] = zero, zero
+    for i in range(len(delta)):
+        for j in range(len(mean)):
             of_shift[j] += delta[i, j]
             of_scale[j] += delta[i, j] * (x[i, j] - mean[j]) * inverse[j]
-    for j in range(b):
-        into[at + j] = kept * into[at + j] + of_scale[j]
-        into[at + b + j] = kept * into[at + b + j] + of_shift[j]
-    if n == 1:  # running statistics do not depend on the row
-        of_shift[:], of_scale[:] = 0, 0
-    for i in range(n):
-        for j in range(b):
-            centred = (x[i, j] - mean[j]) * inverse[j]
-            value = scale[j] * inverse[j] * (delta[i, j] - of_shift[j] / whole - centred * of_scale[j] / whole)
+
+
+@compiled
+def _norm_backward(
+    delta: Floats, x: Floats, mean: Floats, factor: Floats, of_scale: Floats, of_shift: Floats, change: Floats, adds: bool
+) -> None:  # (n, b), (n, b), four times (b,), (n, b)
+    """The gradient of what was normalised, to what is there or in its place."""
+    for i in range(len(delta)):
+        for j in range(len(mean)):
+            value = factor[j] * (delta[i, j] - of_shift[j] - (x[i, j] - mean[j]) * of_scale[j])
             change[i, j] = change[i, j] + value if adds else value
