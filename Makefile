@@ -45,6 +45,8 @@ perf: ## measure overhead, journals, the database, its import, the surrogate, si
 	$(PYTHON) tests/perf/simulation.py
 	$(PYTHON) -m tests.perf.peers
 	$(PYTHON) tests/perf/trainer.py
+	$(PYTHON) tests/perf/trainer.py --space apt2021 --shapes vehicle
+	$(PYTHON) -m tests.perf.pairs
 	$(PYTHON) -m tests.perf.collection
 
 record: ## record the small database anew and fit its surrogates (an hour on two cores; needs the OpenML tasks)

@@ -71,7 +71,7 @@ def candidates_of(tables: Sequence[CurveTable], metric: str = "val_accuracy", ep
     Raises:
         UserError: if a table is empty or lacks the metric or epoch, or the tables share no hyperparameter.
     """
-    _sign(metric)
+    _sign(metric)  # refuses what is no column before anything is read
     last = min((_checked(table, metric).n_entries - 1 for table in tables), default=0)
     epoch = last if epoch is None else epoch
     if not 1 <= epoch <= last:

@@ -113,7 +113,7 @@ class ResidentLearner(FlatLearner):
         if self.epoch:
             first = (self.seen.flatten(0, 1), self.y["train"].index_select(0, self.rows.flatten()))
         else:
-            first = (self._evaluate("train"), self.y["train"])
+            first = (self._outputs("train"), self.y["train"])
         return [("train", *first)] + [(split, self.evaluated[split], self.y[split]) for split in self.judged_on]
 
     # ------------------------------------------------------------------------------------- what is launched on the device
@@ -198,15 +198,12 @@ class ResidentLearner(FlatLearner):
     def _measure(self) -> None:
         """Scores of all parts and the statistics of the last gradient."""
         for split in self.judged_on:
-            self.evaluated[split].copy_(self._evaluate(split))
+            self.evaluated[split].copy_(self._outputs(split))
         scores = [self.scores.usual(outputs, y) for _, outputs, y in self._scored()]
         self.measured.copy_(torch.cat([*scores, statistics_on_device(self.changes)]))
 
-    def _evaluate(self, split: SplitName) -> Tensor:  # (n, C)
+    def _outputs(self, split: SplitName) -> Tensor:  # (n, C)
         return torch.cat([self._through(rows, noisy=False)[1] for rows in self.X[split].split(EVALUATION_ROWS)])
-
-    def _outputs(self, split: SplitName) -> Tensor:
-        return self._evaluate(split)
 
 
 def _on(device: torch.device, values: NDArray[Any]) -> Tensor:
