@@ -37,15 +37,15 @@ test-all: ## every test, the slow ones included
 	$(PYTHON) -m pytest
 
 perf: ## measure overhead, journals, the database, its import, the surrogate, simulated runs and trainings on this machine (half an hour)
-	$(PYTHON) tests/perf/overhead.py
-	$(PYTHON) tests/perf/speed.py
-	$(PYTHON) tests/perf/database.py
-	$(PYTHON) tests/perf/import_json.py
-	$(PYTHON) tests/perf/surrogate.py
-	$(PYTHON) tests/perf/simulation.py
+	$(PYTHON) -m tests.perf.overhead
+	$(PYTHON) -m tests.perf.speed
+	$(PYTHON) -m tests.perf.database
+	$(PYTHON) -m tests.perf.import_json
+	$(PYTHON) -m tests.perf.surrogate
+	$(PYTHON) -m tests.perf.simulation
 	$(PYTHON) -m tests.perf.peers
-	$(PYTHON) tests/perf/trainer.py
-	$(PYTHON) tests/perf/trainer.py --space apt2021 --shapes vehicle
+	$(PYTHON) -m tests.perf.trainer
+	$(PYTHON) -m tests.perf.trainer --space apt2021 --shapes vehicle
 	$(PYTHON) -m tests.perf.pairs
 	$(PYTHON) -m tests.perf.collection
 
@@ -60,7 +60,7 @@ record: ## record the small database anew and fit its surrogates (an hour on two
 joint: ## record the paper's joint space on many small tasks, and what the published portfolio is worth there (hours; needs OpenML)
 	$(PYTHON) -m experiments.collect name=joint space=apt2021 tasks=$(JOINT) configs=150
 	$(PYTHON) run.py -m task=openml task.id=$(JOINT) optimizer=random portfolio=greedy2021 budget.trials=16 runs=runs/greedy2021 \
-		traditional=none ensemble.size=0
+		traditional=none ensemble.size=0 cross_validation=null
 	$(PYTHON) -m lcbench import runs/collections/joint/*/apt2021 runs/greedy2021/live/*/apt2021/random/0 --to build/joint.h5 --replace \
 		--finished --licence Apache-2.0 --metrics 'val_*,test_*'
 	$(PYTHON) -m experiments.portfolio build runs/collections/joint/database.h5 --to build/greedy.json

@@ -86,11 +86,17 @@ def build_verb(config: DictConfig) -> Verb:
 
 
 def build_task(config: DictConfig) -> Task:
-    """Load the task, from the configured OpenML cache where it is an OpenML task, and cut its folds where there is cross-validation."""
-    from pipeline.tasks import cross_validated, use_openml_cache
+    """Load the task, from the configured OpenML cache where it is an OpenML task, and cut its folds where there is cross-validation.
+
+    Raises:
+        UserError: if there is no such task, or it has fewer rows than folds.
+    """
+    from pipeline.tasks import automatically_validated, cross_validated, use_openml_cache
 
     use_openml_cache(config.openml.cache_dir)
     task = _build(config.task, "task")
+    if config.cross_validation == "auto":
+        return automatically_validated(task)
     return task if config.cross_validation is None else cross_validated(task, config.cross_validation)
 
 

@@ -33,7 +33,7 @@ class Dask:
 
     Args:
         benchmark: a sandbox, or what evaluates in one; picklable.
-        workers: how many evaluations run at the same time; None: one per core of this machine, or whatever a running cluster has.
+        workers: how many evaluations run at the same time; None: one per core of this machine, or whatever a running cluster has now.
         processes: workers of this machine are processes of their own, not threads of this one.
         address: a running scheduler, for example tcp://head:8786.
         cluster: anything of dask-jobqueue and the like, which is scaled to `workers`.
@@ -73,7 +73,7 @@ class Dask:
             raise UserError(
                 f"no worker has come in {PATIENCE:g} s to {address or 'the cluster'}: start some, or ask its queue why"
             ) from None
-        return workers or sum(self._client.nthreads().values())
+        return workers or (sum(self._client.nthreads().values()) if address else cores())
 
     def submit(self, query: Any) -> None:
         """Queue a query."""

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import islice, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments import build
-from experiments.collection import GROWS, PER_SEED, CollectionDirectory, Draws, Recording, Wanted, read_about
+from experiments.collection import FIXED, GROWS, PER_SEED, CollectionDirectory, Draws, Recording, Wanted, read_about
 from experiments.config import register
 from experiments.door import CONF, Door
 from experiments.executors import Workers
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 CHUNK_SECONDS = 5.0
 """Trainings that one child does take about so long together."""
 LONGEST_CHUNK = 64
+SHARED = ("space", "metric", "trial", "openml")
+"""Keys that the runs of a collection have from it."""
 PROBES = 8
 """Configurations per task that a plan is made from."""
 PROBE_EPOCHS = 2
@@ -89,12 +91,12 @@ def collect(config: DictConfig, tasks: dict[str, DictConfig], console: Console) 
     """
     path = Path(config.collections) / config.name
     wanted = wanted_of(config)
+    console.print(f"collection {path}", highlight=False, soft_wrap=True)
+    if config.status:  # also while another process records
+        console.print(status_table(path, list(tasks), str(config.space.name), wanted))
+        return
     with CollectionDirectory(path) as directory:
         _describe(directory, config, wanted)
-        console.print(f"collection {path}", highlight=False, soft_wrap=True)
-        if config.status:
-            console.print(status_table(path, list(tasks), str(config.space.name), wanted))
-            return
         warm_up()
         memory = config.trial.memory_mb if config.device == "cpu" else None  # a graphics card takes addresses by the hundred gigabytes
         sandbox = Sandbox(None, Limits(config.trial.seconds, memory))
@@ -253,7 +255,7 @@ def status_table(path: Path, tasks: Sequence[str], space: str, wanted: Wanted) -
 def _plan(sources: dict[str, Source], executor: Workers, wanted: Wanted, console: Console) -> Table:
     """Train some configurations of every task for two epochs, and say what the whole would take; nothing is recorded."""
     seconds: dict[str, list[float]] = {task: [] for task in sources}
-    columns = dict.fromkeys(sources, 0)
+    columns, failures = dict.fromkeys(sources, 0), dict[str, str]()
     chunks = [Chunk(source.live, (_probe(source, wanted, i),)) for source in sources.values() for i in range(PROBES)]
     with progress_bar(console) as show:
         for chunk in chunks:
@@ -262,10 +264,18 @@ def _plan(sources: dict[str, Source], executor: Workers, wanted: Wanted, console
             show(number, len(chunks), "probing")
             recorded: Any = executor.next()
             task = recorded.chunk.live.directory.parent.name
+            errors = [records[-1]["error"] for records in recorded.trainings] + ([recorded.failure.error] if recorded.failure else [])
+            failures |= {task: next(filter(None, errors))} if any(errors) else {}
             for records in recorded.trainings:
-                epochs = [record for record in records if record["kind"] == "epoch"]
-                seconds[task].append(epochs[-1]["seconds"] / len(epochs) if epochs else 0.0)
-                columns[task] = max(columns[task], len(epochs[-1]["values"]) if epochs else 0)
+                first, *epochs = [record for record in records if record["kind"] == "epoch"] or [None]
+                if epochs:  # the first entry is the untrained network, which is only measured
+                    per_epoch = (epochs[-1]["seconds"] - first["seconds"]) / len(epochs)
+                    seconds[task].append(first["seconds"] + wanted.epochs * per_epoch)
+                    columns[task] = max(columns[task], len(epochs[-1]["values"]))
+    for task, error in failures.items():
+        console.print(
+            f"not every short training on {task} has ended well: {error.strip().splitlines()[-1]}", highlight=False, soft_wrap=True
+        )
     return _plan_table(sources, seconds, columns, wanted, executor.slots)
 
 
@@ -281,9 +291,10 @@ def _plan_table(sources: dict[str, Source], seconds: dict[str, list[float]], col
     hours, megabytes, n_left = 0.0, 0.0, 0
     for task, source in sources.items():
         left = wanted.n_missing(source.recording)
-        mean = source.recording.mean_seconds or wanted.epochs * sum(seconds[task]) / max(len(seconds[task]), 1)
+        mean = source.recording.mean_seconds or sum(seconds[task]) / max(len(seconds[task]), 1)
         size = left * (wanted.epochs + 1) * (4 * columns[task] + 8) / 1e6
-        table.add_row(task, str(left), f"{mean:.2f}", f"{left * mean / slots / 3600:.2f}", f"{size:.1f}")
+        known = (f"{mean:.2f}", f"{left * mean / slots / 3600:.2f}", f"{size:.1f}") if mean else ("-", "-", "-")
+        table.add_row(task, str(left), *known)
         hours, megabytes, n_left = hours + left * mean / slots / 3600, megabytes + size, n_left + left
     table.add_section()
     table.add_row("in all", str(n_left), "", f"{hours:.2f}", f"{megabytes:.1f}")
@@ -311,15 +322,24 @@ def composed(words: Sequence[str]) -> tuple[DictConfig, dict[str, DictConfig]]:
         config = compose("collect", words)
         check_folder("name", config.name)
         about, given = read_about(Path(config.collections) / config.name), {word.partition("=")[0] for word in words}
-        config = compose("collect", [*words, *(f"{noun}={_said(about[noun])}" for noun in GROWS if about and noun not in given)])
-        shared = [f"space={config.space.name}", *(word for word in words if re.match(r"(space\.|metric=|openml|trial)", word))]
-        shared += ["benchmark.continue_trials=false", "ensemble.size=0", "traditional=none", "portfolio=none"]
+        known = about | {"space": about["space"]["name"]} if about else {}
+        config = compose("collect", [*words, *(f"{noun}={_said(known[noun])}" for noun in FIXED + GROWS if known and noun not in given)])
+        shared = [
+            f"space={config.space.name}",
+            "benchmark.continue_trials=false",
+            "ensemble.size=0",
+            "traditional=none",
+            "portfolio=none",
+            "cross_validation=null",
+        ]
         runs = [compose("run", [*shared, *_of_task(name)]) for name in names(config.tasks, "tasks")]
+    for run, name in product(runs, SHARED):
+        run[name] = config[name]
     return config, {str(run.task.name): run for run in runs}
 
 
 def _said(value: Any) -> str:
-    return f"[{','.join(map(repr, value))}]" if isinstance(value, list) else str(value)
+    return "null" if value is None else f"[{','.join(map(repr, value))}]" if isinstance(value, list) else str(value)
 
 
 def _of_task(name: str) -> list[str]:

@@ -31,6 +31,8 @@ from lcbench.space import sample
 from lcbench.store import write_curves
 from pipeline.recorder import Records
 
+FIXED = ("space", "epochs", "draw", "metric")
+"""What a collection cannot change once something is recorded."""
 GROWS = ("tasks", "configs", "seeds")
 """What a collection may have more of later."""
 PER_SEED = 1_000_000
@@ -125,7 +127,7 @@ class Wanted:
             for seed in self.seeds:
                 trial = seed * PER_SEED + i
                 status = recording.ended.get(trial)
-                if status is None or (retry and status != Status.SUCCESS):
+                if status is None or (retry and status not in (Status.SUCCESS, Status.DIVERGED)):  # it would diverge again
                     yield Query(draws.configuration(i), self.epochs, trial, seed=seed, origin=Origin.RANDOM)
 
     def trials(self) -> Iterator[int]:
@@ -164,18 +166,21 @@ class CollectionDirectory:
         self._lock.close()
 
     def describe(self, fixed: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-        """Write what is collected; `wanted` may change from command to command, `fixed` must not.
+        """Write what is collected; `wanted` may change from command to command, `fixed` must not once something is recorded.
 
         Raises:
             UserError: if the collection was begun otherwise.
         """
-        before = read_about(self.path)
+        before, headers = read_about(self.path), list(self.path.glob("*/*/table.json"))
+        begun = any(journals(header.parent) for header in headers)
         for name, value in json.loads(json.dumps(fixed)).items():
-            if before and before.get(name) != value:
+            if begun and before and before.get(name) != value:
                 raise UserError(
                     f"the collection {self.path.name!r} was begun with {name}={before.get(name)!r}, not {value!r}: choose another `name`; "
                     "nothing recorded was changed"
                 )
+        for header in [] if begun else headers:  # of a plan, perhaps for another space
+            header.unlink()
         with replacing(self.path / "collection.json") as temporary:
             temporary.write_text(json.dumps({**fixed, **wanted}, indent=1) + "\n", encoding="utf-8")
 

@@ -63,7 +63,7 @@ class RunConfig:
     debug: Any = None
     seed: int = 0
     metric: str | None = None
-    cross_validation: int | None = None
+    cross_validation: Any = "auto"
     incumbent: str = "highest_seen"
     budget: BudgetConfig = field(default_factory=BudgetConfig)
     trial: TrialConfig = field(default_factory=TrialConfig)
@@ -135,11 +135,22 @@ def check_seed(seed: int) -> int:
     """Return the seed.
 
     Raises:
-        UserError: if it is negative.
+        UserError: if it is negative, or larger than what scikit-learn takes.
     """
-    if seed < 0:
-        raise UserError(f"`seed` is {seed}, but must be 0 or larger")
+    if not 0 <= seed < 2**32:
+        raise UserError(f"`seed` is {seed}, but must be 0 or larger, and below {2**32}")
     return seed
+
+
+def check_folds(folds: Any) -> Any:
+    """Return what `cross_validation` is; whether a task has so many rows is seen when it is there.
+
+    Raises:
+        UserError: if it is no number, ``auto`` or None.
+    """
+    if folds not in ("auto", None) and (isinstance(folds, bool) or not isinstance(folds, int)):
+        raise UserError(f"`cross_validation` is {folds!r}, but must be auto, a number of folds, or null to hold out 33 % for validation")
+    return folds
 
 
 @dataclass(frozen=True)

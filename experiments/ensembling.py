@@ -17,7 +17,7 @@ from lcbench.query import Query, Result
 from pipeline.constant import Constant
 from pipeline.ensemble import Ensemble, EnsembleBuilder, combine
 from pipeline.live import LiveBenchmark, member_name
-from pipeline.members import Kept, drop, read_kept
+from pipeline.members import Kept, drop, drop_preprocessors, read_kept
 from pipeline.metrics import score, scores
 from pipeline.predictor import assemble
 from pipeline.preprocessing.raw import RawTable
@@ -116,6 +116,7 @@ class Ensembling:
             self._follow(ensemble)
             members = dict(zip(ensemble.members, ensemble.weights, strict=True))
             assemble(self.directory, ensemble.members, ensemble.weights, self.task.name)
+            drop_preprocessors(self.directory, self._kept.values())
             return {
                 "words": ensemble.words,
                 "better_than_its_best": ensemble.better,

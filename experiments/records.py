@@ -8,7 +8,11 @@ table.json        what the curves are curves of
 curves.h5         the journals, packed: a database with one table
 traditional/      what there is to say of every traditional model
 ensemble.csv      the ensemble over time, beside the best single model
+members/          the models that it chooses from, with what they predict (pipeline/members.py)
+preprocessors/    what their networks see a table through
+checkpoints/      networks at their last rung, and prepared/, the arrays that they see, until the run is finished
 predictor/        the model to keep (pipeline/predictor.py)
+refitted/         the same, trained on more rows, where that was asked for
 summary.json      the outcome
 DONE              written last
 
@@ -51,12 +55,18 @@ EXTENDABLE = ("budget.seconds", "budget.trials", "budget.epochs")
 
 
 def identity(config: DictConfig, budget: Budget) -> dict[str, Any]:
-    """The configuration with what stands behind its nulls: the budget, and the workers where they decide what is asked."""
+    """The configuration with what stands behind its nulls: the budget, and the workers where they decide what is asked.
+
+    Raises:
+        UserError: if it is a cluster's choice how many they are.
+    """
     from omegaconf import OmegaConf
 
     plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     plain["budget"] = asdict(budget)
     plain["benchmark"].pop("verb")  # how the run is made
+    if plain["executor"].get("address") and not (budget.by_clock or plain["executor"]["workers"]):
+        raise UserError("`executor.workers` has no value, but without budget.seconds a run depends on it: say how many trainings at a time")
     for name in ("address", "cluster", "processes"):  # where a run is made
         plain["executor"].pop(name, None)
     if "workers" in plain["executor"]:

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from rich.console import Console
 from experiments import build
 from experiments.display import clock_text
 from experiments.executors import cores
+from experiments.records import lock
 from lcbench.errors import UserError, in_words
 from lcbench.metric import Metric
 from lcbench.rundir import read_header
@@ -70,7 +72,7 @@ class Refit:
     @classmethod
     def of(cls, config: DictConfig, directory: Path, raw: RawTable, wish: str, deadline: float = float("inf")) -> Refit:
         """With the limits and the workers of a run's configuration."""
-        workers = config.executor.get("workers", 1) or cores()
+        workers = min(config.executor.get("workers", 1) or cores(), cores())  # of this machine, wherever the search was made
         return cls(directory, raw, wish, Limits(config.trial.seconds, config.trial.memory_mb), workers=workers, deadline=deadline)
 
     def __call__(self, metric: Metric, console: Console) -> dict[str, Any]:
@@ -142,10 +144,15 @@ def refit_run(path: Path, wish: str, console: Console) -> dict[str, Any]:
     """Refit the ensemble of a finished run on the rows of its own task.
 
     Raises:
-        UserError: if the folder holds no such run, or its table has changed.
+        UserError: if the folder holds no such run, another process works in it, or its table has changed.
     """
-    if not (path / FOLDER / "predictor.json").exists() or not (path / "config.yaml").exists():
+    if not all((path / name).exists() for name in ("DONE", "config.yaml", f"{FOLDER}/predictor.json")):
         raise UserError(f"{path} holds no finished run that kept its models: name its directory, e.g. runs/live/adult/apt2021/bohb/0")
+    with closing(lock(path / ".lock", "wait for it")):
+        return _refit_run(path, wish, console)
+
+
+def _refit_run(path: Path, wish: str, console: Console) -> dict[str, Any]:
     config = build.config_of(path)
     warm_up()
     raw = RawTable.of(build.build_task(config))

@@ -124,7 +124,7 @@ def describe_incumbent(best: Result, metric: Metric) -> dict[str, Any]:
 
     A foreign table may hold no test values; ``test_score`` is then null.
     """
-    scores = best.curve.at(best.curve.last_epoch)
+    scores = _judged(best, metric)
     return {
         "trial": best.query.trial,
         "key": key(best.query.configuration),
@@ -134,6 +134,17 @@ def describe_incumbent(best: Result, metric: Metric) -> dict[str, Any]:
         "test_score": scores.get(metric.on("test")),
         "scores": {name: value for name, value in scores.items() if name.startswith(("val_", "test_"))},
     }
+
+
+def _judged(result: Result, metric: Metric) -> dict[str, float]:
+    """All columns at the epoch whose loss was told: the last one, unless the training was stopped early."""
+    curve = result.curve
+    told = [
+        epoch
+        for epoch, value in zip(curve.epochs, curve.values.get(metric.on("val"), ()), strict=False)
+        if metric.loss(value) == result.loss
+    ]
+    return curve.at(int(told[-1]) if told else curve.last_epoch)
 
 
 def print_report(summary: dict[str, Any], results: Sequence[Result], metric: Metric, console: Console, directory: Path) -> None:
@@ -220,7 +231,7 @@ def _best_table(results: Sequence[Result], metric: Metric, n: int) -> Table:
     for result in best:
         table.add_column(str(result.query.trial), justify="right")
     for name in (metric.on("val"), metric.on("test")):
-        table.add_row(name, *(_number(result.curve.at(result.curve.last_epoch).get(name)) for result in best))
+        table.add_row(name, *(_number(_judged(result, metric).get(name)) for result in best))
     table.add_row("epochs", *(str(result.query.epoch) for result in best))
     table.add_row("origin", *(str(result.query.origin) for result in best), end_section=True)
     for name in dict.fromkeys(name for result in best for name in result.query.configuration):

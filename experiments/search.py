@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from experiments import build
-from experiments.config import Budget, check_seed
+from experiments.config import Budget, check_folds, check_seed
 from experiments.cost import Account, WallClock
 from experiments.display import display
 from experiments.ensembling import Ensembling
@@ -85,6 +85,7 @@ def _limit(budget: Budget, refit: str | None) -> float | None:
 def check(config: DictConfig) -> Budget:
     """Refuse what can be refused before anything is made; returns the budget."""
     check_seed(config.seed)
+    check_folds(config.cross_validation)
     check_policy(config.incumbent)
     Limits(config.trial.seconds, config.trial.memory_mb)
     chosen(config.traditional, ANY_TASK)

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 FULL_TRAININGS = 20
 """Length of a run when no budget is given, in trainings to the last rung."""
-NOT_SIMULATED = ("trial",)
-"""Groups that say how trainings are run; nothing is trained here, so they do not say which run it is."""
+NOT_SIMULATED = ("trial", "cross_validation")
+"""Keys that say how trainings are run; nothing is trained here, so they do not say which run it is."""
 
 
 @dataclass(frozen=True)

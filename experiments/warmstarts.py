@@ -50,14 +50,17 @@ def warm_starts(tables: Sequence[CurveTable], size: int = 16, metric: str = "val
         seeds: S, the orders in which Hyperband meets the configurations; its mean is taken.
 
     Raises:
-        UserError: if there are fewer than two tasks, or a portfolio was not trained on all of them.
+        UserError: if there are fewer than two tasks, one on which nothing has a score, or a portfolio was not trained on all of them.
     """
     drawn = [part for table in tables if len(part := _of_origin(table, Origin.RANDOM))]
     candidates = candidates_of(drawn, metric) if drawn else None
     if candidates is None or len(candidates.tasks) < 2:
         raise UserError("random configurations of at least two tasks are needed: record some with python -m experiments.collect")
     n, members = len(candidates.scores), _members(tables, candidates.tasks, metric, candidates.epoch)
-    regrets = regrets_of(np.concatenate([candidates.scores, members]))
+    try:
+        regrets = regrets_of(np.concatenate([candidates.scores, members]))
+    except ValueError as error:
+        raise UserError(f"{error}: leave the task out") from None
     own, tried = regrets[:n], regrets[n:]
     left_out = leave_one_out(own, size)
     found = {GREEDY: np.column_stack([by_size(own[:, [t]], chosen)[:, 0] for t, chosen in enumerate(left_out)])}

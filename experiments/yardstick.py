@@ -1,8 +1,9 @@
 """What runs reached beside what anybody gets without a search: ``python -m experiments.yardstick RUNS``.
 
 The references are what people would fit first, with the defaults of their libraries, on *all* rows that are not tested on; the models of a
-run have been trained on two thirds of these unless the run was refitted. What was fitted is kept in ``RUNS/yardstick``, so that a second
-look takes no time.
+run have been trained on a part of these unless the run was refitted. What was fitted is kept in ``RUNS/yardstick``, so that a second look
+takes no time. ``--csv FILE`` adds the scores to those of other runs in a file, so that several machines make one table; without RUNS the
+table of the file is printed.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ from pipeline.tasks import Task
 
 MODELS = ("network", "single", "ensemble", "refitted")
 """Of a run: the best network and the best single model by their validation scores, and the ensemble as it was chosen and refitted."""
+KEY = ("task", "space", "optimizer", "seed")
+"""What tells runs apart."""
 ENSEMBLES = ("ensemble", "refitted")
 """Two states of one model, which are no rivals."""
 
@@ -104,11 +107,11 @@ def rows(folder: Path, wanted: Sequence[str], console: Console) -> Iterator[dict
     """One row per run: task, seed, metric, and the test score of every wanted reference and of the run's models.
 
     Raises:
-        UserError: if no run kept its models.
+        UserError: if no run kept its models and has test rows.
     """
-    runs = [(path, summary) for path, summary in finished_runs(folder) if summary.get("ensemble")]
+    runs = [(path, summary) for path, summary in finished_runs(folder) if summary.get("ensemble") and summary["split"]["n_test"]]
     if not runs:
-        raise UserError(f"{folder} holds no finished run that kept its models: give what `runs=` was")
+        raise UserError(f"{folder} holds no finished run that kept its models and has test rows: give what `runs=` was")
     start = time.monotonic()
     for number, (path, summary) in enumerate(runs):
         file = folder / "yardstick" / f"{summary['task']}-{summary['seed']}.json"
@@ -124,7 +127,7 @@ def rows(folder: Path, wanted: Sequence[str], console: Console) -> Iterator[dict
             file.parent.mkdir(exist_ok=True)
             with replacing(file) as temporary:
                 temporary.write_text(json.dumps(kept), encoding="utf-8")
-        about = {"task": summary["task"], "seed": summary["seed"], "seconds": summary["seconds"], **summary["metric"]}
+        about = {name: summary[name] for name in (*KEY, "seconds")} | summary["metric"]
         yield {**about, "metric": about["name"], **{name: kept[name] for name in wanted}, **models(summary)}
 
 
@@ -165,6 +168,15 @@ def table(scores: pd.DataFrame, best: str) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
+def kept(scores: pd.DataFrame, file: Path) -> pd.DataFrame:
+    """The scores beside those of a file, into which they are written; a run that was measured anew replaces its row."""
+    scores = pd.concat([found for found in (pd.read_csv(file) if file.exists() else scores, scores) if len(found)])
+    scores = scores.drop_duplicates([*KEY], keep="last").sort_values([*KEY], ignore_index=True)
+    with replacing(file) as temporary:
+        scores.to_csv(temporary, index=False)
+    return scores
+
+
 def markdown(found: pd.DataFrame) -> str:
     """The table for a page."""
     head = [str(name) for name in found.columns]
@@ -177,18 +189,18 @@ def markdown(found: pd.DataFrame) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Fit what is missing, print the table, and return the exit code: 0 all is well, 2 it could not be done."""
     parser = argparse.ArgumentParser(prog="python -m experiments.yardstick", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("runs", type=Path, help="what `runs=` was; OpenML tasks are read from OPENML_CACHE_DIR")
+    parser.add_argument("runs", type=Path, nargs="?", help="what `runs=` was; OpenML tasks are read from OPENML_CACHE_DIR")
     parser.add_argument("--of", choices=MODELS, default="ensemble", help="whose place is said")
     parser.add_argument(
         "--references", nargs="*", choices=list(REFERENCES), default=list(REFERENCES), help="only some of them: CatBoost takes longest"
     )
-    parser.add_argument("--csv", type=Path, help="file for the test scores of every run")
+    parser.add_argument("--csv", type=Path, help="file for the test scores of every run; what it holds of other tasks and seeds stays")
     options = parser.parse_args(arguments)
+    if not options.runs and not (options.csv and options.csv.exists()):
+        parser.error("give what `runs=` was, or --csv with a file of scores")
     try:
-        scores = pd.DataFrame(rows(options.runs, options.references, Console(markup=False)))
-        print(markdown(table(scores, options.of)))
-        if options.csv:
-            scores.to_csv(options.csv, index=False)
+        scores = pd.DataFrame(rows(options.runs, options.references, Console(markup=False)) if options.runs else [])
+        print(markdown(table(kept(scores, options.csv) if options.csv else scores, options.of)))
     except (UserError, OSError) as error:
         print(in_words(error), file=sys.stderr)
         return 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -20,7 +21,7 @@ def replacing(path: Path) -> Iterator[Path]:
     A reader, and a machine that loses power, sees the whole old file or the whole new one. When the block raises,
     the temporary file is removed and `path` stays as it was.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}{PARTIAL}")  # other machines may write here, too
     try:
         yield temporary
         sync_file(temporary)

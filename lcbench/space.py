@@ -85,6 +85,15 @@ def _vector(column: Column, hyperparameter: Hyperparameter) -> NDArray[np.float6
     return vector
 
 
+def is_active(name: str, values: Mapping[str, Any], space: ConfigurationSpace) -> bool:
+    """Whether a hyperparameter has a value where `values` are those of the active ones before it."""
+    for condition in space.parent_conditions_of[name]:
+        parents = {parent.name for parent in getattr(condition, "parents", [getattr(condition, "parent", None)])}
+        if not (parents <= values.keys() and condition.satisfied_by_value({parent: values[parent] for parent in parents})):
+            return False
+    return True
+
+
 def nearest(configuration: Configuration | Mapping[str, Any], encoded: NDArray[np.float64], space: ConfigurationSpace) -> tuple[int, float]:
     """Row of `encoded` (n, d) that is nearest to a configuration, and its distance: categories and activity are equal or 1 apart.
 
@@ -101,6 +110,7 @@ def nearest(configuration: Configuration | Mapping[str, Any], encoded: NDArray[n
     else:
         difference[:, unordered] = difference[:, unordered] != 0
         difference[np.isnan(encoded) != np.isnan(point)] = 1.0
+        difference[np.isnan(encoded) & np.isnan(point)] = 0.0
         squares = np.nansum(difference**2, axis=1)
     row = int(np.argmin(squares))
     return row, float(np.sqrt(squares[row]))

@@ -17,7 +17,7 @@ import json
 import pickle
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -146,6 +146,14 @@ def drop(directory: Path, name: str) -> None:
     """Remove a stored model and its predictions."""
     for suffix in (".npz", *MODELS):
         (directory / FOLDER / f"{name}{suffix}").unlink(missing_ok=True)
+
+
+def drop_preprocessors(directory: Path, kept: Iterable[Kept]) -> None:
+    """Remove the preprocessors that no stored network needs; only while none is being stored."""
+    needed = {f"{key}.pkl" for one in kept for key in one.arrays}
+    for path in (directory / PREPROCESSORS).glob("*.pkl"):
+        if path.name not in needed:
+            path.unlink()
 
 
 def model_file(directory: Path, name: str) -> Path:

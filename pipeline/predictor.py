@@ -195,13 +195,17 @@ def unpickled(path: Path) -> Any:
 
 
 def assemble(directory: Path, names: Sequence[str], weights: Sequence[float], task: str) -> Path:
-    """Copy the members of an ensemble and what they need from a run directory into its folder ``predictor``, which is replaced whole."""
+    """Copy the members of an ensemble and what they need from a run directory into its folder ``predictor``, which is replaced whole.
+
+    What an earlier ensemble was refitted to goes with it.
+    """
     about = json.loads((directory / "prepared" / "raw" / "columns.json").read_text(encoding="utf-8"))
     about = {"task": task, "columns": about["columns"], "classes": about["classes"]}
     with replacing_folder(directory / FOLDER) as temporary:
         for kept in filter(None, (read_kept(directory, name) for name in names)):
             copy_member(directory, kept, temporary)
         describe(temporary, about | {"members": dict(zip(names, map(float, weights), strict=True))})
+    shutil.rmtree(directory / REFITTED, ignore_errors=True)
     return directory / FOLDER
 
 

@@ -7,6 +7,7 @@ test rows.
 
 from __future__ import annotations
 
+import math
 import pickle
 import time
 from collections.abc import Sequence
@@ -83,7 +84,9 @@ def _refit_network(state: dict[str, Any], raw: RawTable, X: NDArray[np.float64],
     data, preprocessor = cache.make(replace(raw, rows=raw.rows | {"test": raw.rows["val"]}), recipe.settings, recipe.seed)
     training = Training([data], recipe)
     while training.epoch < state["epoch"]:
-        training.advance()
+        entry = training.advance()
+        if not math.isfinite(loss := entry.values["train_loss"]):
+            raise ValueError(f"its loss is {loss} after epoch {entry.epoch}")
     training.set_shares(unweighted=bool(state["divisors"]))
     folder = path.parents[1]
     view = f"refitted-{cache.folder(folder, recipe.settings, recipe.seed).name}"

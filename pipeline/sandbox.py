@@ -31,6 +31,7 @@ from lcbench.errors import UserError
 from lcbench.metric import Metric
 from lcbench.query import Query, Result, Status
 from lcbench.task import TaskInfo
+from pipeline.kernels import cache_folder
 
 PRELOAD = (
     "__main__",
@@ -93,9 +94,7 @@ def warm_up() -> None:
 
 def is_compiled() -> bool:
     """Whether the kernels of the training lie compiled beside their source, as they do after the first run on a machine."""
-    elsewhere = os.environ.get("NUMBA_CACHE_DIR")
-    folder = Path(elsewhere) if elsewhere else Path(__file__).parent / "kernels" / "__pycache__"
-    return any(folder.rglob("program.train-*.nbi"))
+    return any(cache_folder().rglob("program.train-*.nbi"))
 
 
 def _context() -> ForkServerContext:
@@ -188,7 +187,7 @@ def _child(answer: Connection, lifeline: Connection, memory_mb: int | None, func
         answer.send(Failure(Status.MEMOUT, f"more memory than the limit of {memory_mb} MB"))
     except Exception as error:  # noqa: BLE001 (a sandbox turns every exception into a value)
         lines = "".join(traceback.format_exception(error)).splitlines()[-ERROR_LINES:]
-        no_memory = "allocate memory" in str(error)  # torch's own allocator, and errno 12
+        no_memory = any(words in str(error) for words in ("allocate memory", "out of memory"))  # torch's allocators, and errno 12
         answer.send(Failure(Status.MEMOUT if no_memory else Status.CRASHED, "\n".join(lines)))
 
 

@@ -18,6 +18,8 @@ FRACTION = 0.33
 SEED = 42
 """Seed of both splits in LCBench's generator; never the seed of a run."""
 VALIDATION = "then 33 % of the training rows for validation, shuffled with seed 42"
+FOLDS, FEW_ROWS = 5, range(50, 2000)
+"""Unless told otherwise a task with so few rows beside the test rows is cut into so many folds: a third of them would say too little."""
 SMALLEST = 3
 """With fewer rows one of the three parts would be empty."""
 

@@ -19,7 +19,7 @@ from lcbench.errors import UserError
 from lcbench.task import Kind, TaskInfo
 from pipeline.openml_cache import Problem, read_folds, read_problem, read_table, use_openml_cache
 from pipeline.openml_download import fetch
-from pipeline.splits import FRACTION, VALIDATION, Rows, folded, resplit, validated
+from pipeline.splits import FEW_ROWS, FOLDS, FRACTION, VALIDATION, Rows, folded, resplit, validated
 from pipeline.table import SUFFIXES, named, read_file, text_columns, typed
 from pipeline.target import kind_of, target_values, with_target
 
@@ -27,6 +27,8 @@ __all__ = ["BUNDLED", "Task", "bundled_task", "file_task", "openml_task", "task_
 
 BUNDLED = ("digits", "breast_cancer", "wine", "iris", "diabetes")
 """Tables that scikit-learn brings along: no download, no cache."""
+EXACT = 2**53
+"""Below it a float is the whole number that it looks like."""
 Split = Literal["official", "resplit"]
 
 
@@ -196,7 +198,24 @@ def _read_whole(path: Path, target: str) -> tuple[pd.DataFrame, tuple[str, ...]]
     table, notes = read_file(path)
     where = f"target {named(target, table, 'target', str(path))!r} of {path}"
     number, missing = with_target(table[target], where)
-    return table[number >= 0].reset_index(drop=True), (*notes, *missing)
+    table = table[number >= 0].reset_index(drop=True)
+    if (
+        missing
+        and pd.api.types.is_float_dtype(table[target].dtype)
+        and (table[target] % 1 == 0).all()
+        and table[target].abs().max() < EXACT
+    ):
+        table[target] = table[target].astype(np.int64)  # it was read as fractions because a cell was empty
+    return table, (*notes, *missing)
+
+
+def automatically_validated(task: Task) -> Task:
+    """The task as it is, or with folds and a note where its rows are few and every class has one in each fold."""
+    rarest = np.unique(task.y[task.rest], return_counts=True)[1].min() if task.classes else FOLDS
+    if len(task.rest) not in FEW_ROWS or rarest < FOLDS:
+        return task
+    note = f"{len(task.rest)} rows to learn from: {FOLDS}-fold cross-validation (cross_validation=null holds out 33 % instead)"
+    return cross_validated(replace(task, notes=(*task.notes, note)), FOLDS)
 
 
 def cross_validated(task: Task, k: int) -> Task:

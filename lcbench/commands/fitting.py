@@ -23,6 +23,7 @@ from lcbench.commands.progress import progress_bar
 from lcbench.database import Database
 from lcbench.errors import UserError
 from lcbench.metric import METRICS, metric_named
+from lcbench.query import Status
 from lcbench.rungs import RUNGS
 from lcbench.schema import STATUSES, UNFINISHED
 from lcbench.space import encode, sample
@@ -107,8 +108,9 @@ def _jobs(database: Database, task: str, space: str, options: Namespace) -> Iter
     table = database.checked(task, space)
     benchmark = TabularBenchmark(table, view="raw")
     for column in [name.strip() for name in options.columns.split(",")] if options.columns else _default_columns(table.metrics):
-        # An unfinished training says nothing about how its configuration ends; one that diverged does.
-        ended = table.columns["status"][benchmark.rows] != STATUSES.index(UNFINISHED)  # (n,)
+        # What is unfinished, or was stopped at a lower rung, says nothing about how its configuration ends; what diverged does.
+        status, length = (table.columns[name][benchmark.rows] for name in ("status", "length"))
+        ended = (status != STATUSES.index(UNFINISHED)) & ((status != STATUSES.index(Status.SUCCESS)) | (length > benchmark.epochs))  # (n,)
         X, Y = benchmark.encoded[ended], benchmark.column(column).matrix()[ended].astype(np.float64)
         if column == "seconds":  # a trial that crashed before its first entry took a time that nobody knows
             X, Y = X[known := np.isfinite(Y).any(axis=1)], Y[known]

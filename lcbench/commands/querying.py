@@ -73,10 +73,12 @@ def _configuration(words: list[str]) -> dict[str, Any]:
     pairs = [word.partition("=") for word in words]
     if wrong := [name for name, sign, _ in pairs if not sign]:
         raise UserError(f"`--config` has {wrong[0]!r}, but must be NAME=VALUE pairs, e.g. batch_size=64 momentum=0.9")
-    return {name: _number(value) for name, _, value in pairs}
+    return {name: _value(value) for name, _, value in pairs}
 
 
-def _number(text: str) -> int | float | str:
+def _value(text: str) -> bool | int | float | str:
+    if text in ("True", "False"):
+        return text == "True"
     for kind in (int, float):
         try:
             return kind(text)

@@ -12,7 +12,7 @@ from typing import Any
 from ConfigSpace import Configuration, ConfigurationSpace
 from ConfigSpace.hyperparameters import Hyperparameter, IntegerHyperparameter, NumericalHyperparameter
 
-from lcbench.space import plain
+from lcbench.space import is_active, plain
 
 _NAMES = ("parent", "name", "left", "right")
 """Keys under which a serialized condition or clause names the hyperparameter that it reads."""
@@ -51,7 +51,7 @@ def configuration_from_wire(values: Mapping[str, Any], space: ConfigurationSpace
     """
     active: dict[str, Any] = {}
     for name, hyperparameter in space.items():  # parents come before their children
-        if all(condition.satisfied_by_value(active) for condition in space.parent_conditions_of[name]):
+        if is_active(name, active, space):
             active[name] = _legal(values.get(name, hyperparameter.default_value), hyperparameter)
     vector = Configuration(space, values=active).get_array()
     return Configuration(space, vector=vector)  # values as the vector gives them back, as a copy and a record will have them

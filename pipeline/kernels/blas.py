@@ -5,17 +5,28 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import llvmlite.binding
+import numba
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.extending import get_cython_function_address
 from numpy.typing import NDArray
+
+from pipeline.kernels import cache_folder
 
 llvmlite.binding.add_symbol("lcbench_sgemm", get_cython_function_address("scipy.linalg.cython_blas", "sgemm"))
 _SGEMM: Any = types.ExternalFunction("lcbench_sgemm", types.void(*[types.uintp] * 13))  # by name, so that its callers can be kept on disk
 
-compiled: Any = njit(nogil=True, cache=True, error_model="numpy")
-"""How every kernel is compiled: other threads run on, the code is kept on disk, and a division by zero is what it is in numpy."""
+_FOLDER = str(cache_folder())
 Floats = NDArray[np.float32]
+
+
+def compiled(kernel: Any) -> Any:
+    """How every kernel is compiled: other threads run on, the code is kept on disk, and a division by zero is what it is in numpy."""
+    elsewhere, numba.config.CACHE_DIR = numba.config.CACHE_DIR, _FOLDER  # read when a function is decorated
+    try:
+        return numba.njit(nogil=True, cache=True, error_model="numpy")(kernel)
+    finally:
+        numba.config.CACHE_DIR = elsewhere
 
 
 class Box(NamedTuple):

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import pickle
 import shutil
 import time
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -73,7 +73,7 @@ def make(raw: RawTable, settings: Mapping[str, Any], seed: int) -> tuple[Prepare
     start = time.perf_counter()
     X: dict[SplitName, NDArray[np.float32]] = {split: preprocessor.transform(values[split]) for split in SPLITS}
     ms = (time.perf_counter() - start) * 1e6 / sum(len(rows) for rows in X.values())
-    mean, scale = (0.0, 1.0) if info.kind == "classification" else (float(y["train"].mean()), float(y["train"].std()))
+    mean, scale = (0.0, 1.0) if info.kind == "classification" else (float(y["train"].mean()), float(y["train"].std()) or 1.0)
     if info.kind == "classification":
         X["train"], y["train"] = balanced(X["train"], y["train"], settings, seed)
     else:
@@ -83,7 +83,7 @@ def make(raw: RawTable, settings: Mapping[str, Any], seed: int) -> tuple[Prepare
 
 def _keep(data: Prepared, preprocessor: Preprocessor, path: Path) -> None:
     """Write a folder of the cache, whole or not at all; where another process was faster, what it wrote stays."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")  # other machines may write here, too
     data.save(temporary)
     with (temporary / "preprocessor.pkl").open("wb") as file:
         pickle.dump(preprocessor, file)

@@ -54,7 +54,7 @@ class Columns:
         """
         columns = []
         for position, categories in zip(self._positions(table), self.categories, strict=True):
-            column = table.iloc[:, position]
+            column = table.iloc[:, position].reset_index(drop=True)  # an index may hold a label twice
             columns.append(_numbers(column) if categories is None else _codes(column, categories))
         return np.column_stack(columns)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ConfigSpace import Configuration, ConfigurationSpace
 
-from lcbench.space import plain
+from lcbench.space import is_active, plain
 from lcbench.task import TaskInfo
 from pipeline.spaces.choices import choices, component
 
@@ -51,15 +51,9 @@ class SearchSpace:
         part: ConfigurationSpace = module.space(self.task)
         active: dict[str, Any] = {}
         for name, hyperparameter in part.items():  # parents come before their children
-            conditions = part.parent_conditions_of[name]
-            if all(_holds(condition, active) for condition in conditions):
+            if is_active(name, active, part):
                 active[name] = settings.get(f"{chosen}.{name}", plain({name: hyperparameter.default_value})[name])
         return {f"{chosen}.{name}": value for name, value in active.items()}
-
-
-def _holds(condition: Any, active: Mapping[str, Any]) -> bool:
-    parents = {parent.name for parent in getattr(condition, "parents", [getattr(condition, "parent", None)])}
-    return parents <= active.keys() and condition.satisfied_by_value({name: active[name] for name in parents})
 
 
 DEFAULTS: dict[str, Any] = {

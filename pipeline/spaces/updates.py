@@ -73,27 +73,37 @@ def _refusal(node: Mapping[str, Any], wish: Any, allowed: str) -> UserError:
 
 
 def _prune(plain: dict[str, Any], choices: Mapping[str, Sequence[Any]]) -> None:
-    """Remove what depends on a choice that is gone, and what depends on that, and so on."""
+    """Remove what depends on a value that is gone, what depends on that, and so on; conditions on what is certain now go, too."""
     while True:
-        dead = {c["child"] for c in plain["conditions"] if _impossible(c, choices, plain)}
+        nodes = {node["name"]: node for node in plain["hyperparameters"]}
+        left = [(condition["child"], _left_of(condition, nodes)) for condition in plain["conditions"]]
+        dead = {child for child, condition in left if condition is False}
+        plain["hyperparameters"] = [node for name, node in nodes.items() if name not in dead]
+        plain["conditions"] = [condition for child, condition in left if isinstance(condition, dict) and child not in dead]
         if not dead:
             break
-        plain["hyperparameters"] = [node for node in plain["hyperparameters"] if node["name"] not in dead]
-        plain["conditions"] = [c for c in plain["conditions"] if c["child"] not in dead]
     names = {node["name"] for node in plain["hyperparameters"]}
     kept = [forbidden for forbidden in plain["forbiddens"] if _can_happen(forbidden, names, choices)]
     plain["forbiddens"] = [_narrowed(forbidden, choices) for forbidden in kept]
 
 
-def _impossible(condition: Mapping[str, Any], choices: Mapping[str, Sequence[Any]], plain: Mapping[str, Any]) -> bool:
-    """True if a condition asks for a value that is no longer offered, or for a hyperparameter that is gone."""
-    if "conditions" in condition:
-        return any(_impossible(part, choices, plain) for part in condition["conditions"])
-    parent = condition["parent"]
-    if all(node["name"] != parent for node in plain["hyperparameters"]):
-        return True
-    wanted = condition.get("values", [condition.get("value")])
-    return parent in choices and condition["type"] in ("EQ", "IN") and not any(value in choices[parent] for value in wanted)
+def _left_of(condition: Mapping[str, Any], nodes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any] | bool:
+    """What is left to ask of a condition: itself, some of its parts, or a truth value where its parents leave no choice."""
+    if "conditions" in condition:  # all of them: the spaces know no other conjunction
+        parts = [_left_of(part, nodes) for part in condition["conditions"]]
+        asked = [part for part in parts if isinstance(part, dict)]
+        if False in parts or not asked:
+            return False not in parts
+        return asked[0] if len(asked) == 1 else {**condition, "conditions": asked}
+    parent = nodes.get(condition["parent"])
+    if parent is None:
+        return False
+    if condition["type"] in ("EQ", "IN"):
+        wanted = condition.get("values", [condition.get("value")])
+        offered = parent.get("choices", [parent["value"]] if parent["type"] == "constant" else wanted)
+        return dict(condition) if any(value in wanted for value in offered) else False
+    low, high = (parent.get(bound, parent.get("value")) for bound in ("lower", "upper"))  # all others ask for more than a value
+    return low > condition["value"] or (high > condition["value"] and dict(condition))
 
 
 def _can_happen(forbidden: Mapping[str, Any], names: set[str], choices: Mapping[str, Sequence[Any]]) -> bool:

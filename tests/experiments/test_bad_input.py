@@ -63,6 +63,7 @@ def door_here(tmp_path, monkeypatch, capfd):
         ("runs=/proc/nope", "/proc/nope"),
         ("plan=maybe", "`plan`: value 'maybe' is not a valid bool"),
         ("task.name=../../escape", "`task.name` is '../../escape', but must be the name of a folder"),
+        ("seed=4294967296", "`seed` is 4294967296, but must be 0 or larger, and below 4294967296"),
         ("seed=-1", "`seed` is -1, but must be 0 or larger"),
         ("metric=rmse", "`metric` is 'rmse', but task 'digits' is a classification task: choose one of accuracy, "),
         ("metric=acuracy", "`metric` is 'acuracy'"),
@@ -76,7 +77,7 @@ def door_here(tmp_path, monkeypatch, capfd):
         ("task=openml", "`task.id` has no value: give one"),
         ("refit=test", "`refit` is 'test', but must be train (the training and the validation rows), all (the test rows too), or null"),
         ("cross_validation=1", "`cross_validation` is 1, but must be 2..1203 folds, or null to hold out 33 % for validation"),
-        ("cross_validation=many", "`cross_validation`: value 'many'"),
+        ("cross_validation=many", "`cross_validation` is 'many', but must be auto, a number of folds, or null"),
         ("task=iris=3", "the override 'task=iris=3' cannot be read: write name=value"),
     ],
 )

@@ -152,7 +152,21 @@ def test_plan_and_status_say_what_there_is_and_record_nothing(tmp_path):
         [*words, "--status"], cwd=ROOT, capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "120"}
     )
     assert "2 of 3" in status.stdout
-    assert json.loads((tmp_path / "default/collection.json").read_text())["configs"] == "3"
+    assert json.loads((tmp_path / "default/collection.json").read_text())["configs"] == "2"
+
+
+def test_status_is_said_while_another_process_records(tmp_path):
+    run(tmp_path, "tasks=wine", "configs=1")
+    with CollectionDirectory(tmp_path / "default"):
+        run(tmp_path, "status=true")
+
+
+def test_a_plan_fixes_nothing_and_a_collection_goes_on_under_its_name_alone(tmp_path):
+    for words in (("tasks=wine", "space=apt2021", "plan=true"), ("tasks=wine", "configs=1", "epochs=2", "space=tiny"), ()):
+        config, tasks = composed([f"collections={tmp_path}", *words])
+        collect(config, tasks, Console(quiet=True))
+    assert (config.epochs, config.configs, config.space.name) == (2, 1, "tiny")
+    assert {table.space.name: len(table) for table in tables(tmp_path / "default").values()} == {"tiny": 1}
 
 
 def test_help_says_everything():

@@ -26,6 +26,7 @@ SMALL = {
     "refit_at_end": False,
     "space": "tiny",
     "traditional": ["linear"],
+    "cross_validation": None,
     "overrides": ("fidelity.max_epochs=4", "fidelity.min_epochs=2"),
 }
 """Seconds per fit, and the same model every time."""

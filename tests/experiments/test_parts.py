@@ -14,7 +14,7 @@ from experiments.display import LiveDisplay, PlainDisplay, clock_text, sparkline
 from experiments.incumbent import check_policy, incumbent
 from experiments.plan import plan, plan_table
 from experiments.progress import Progress
-from experiments.report import _best_table
+from experiments.report import _best_table, describe_incumbent
 from lcbench.curve import LearningCurve
 from lcbench.errors import UserError
 from lcbench.metric import METRICS
@@ -177,3 +177,14 @@ def test_both_axes_of_epochs_are_counted_as_far_as_a_training_came():
     for result in (_timed(0, 6), _timed(0, 12), _timed(1, 6, last=4), _timed(2, 6, last=0)):
         spent.add(result)
     assert (spent.continued, spent.from_scratch) == (12 + 4, 6 + 12 + 4)
+
+
+def test_of_a_training_that_stopped_early_the_judged_epoch_is_reported():
+    metric = METRICS["accuracy"]
+    values = {"val_accuracy": [0.1, 0.7, 0.9, 0.8, 0.8], "test_accuracy": [0.1, 0.6, 0.5, 0.4, 0.3]}
+    curve = LearningCurve(np.arange(5), np.arange(5.0), values)
+    query = Query(lcbench_space().get_default_configuration(), 50, 0)
+    stopped = describe_incumbent(Result(query, curve, metric.loss(0.9), 1.0), metric)
+    assert (stopped["validation_score"], stopped["test_score"]) == (0.9, 0.5)
+    ended = describe_incumbent(Result(query, curve, metric.loss(0.8), 1.0), metric)
+    assert (ended["validation_score"], ended["test_score"]) == (0.8, 0.3)

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import time
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -12,10 +13,11 @@ import pytest
 from rich.console import Console
 
 from experiments import refit
+from experiments.records import lock
 from experiments.refit import Refit
 from lcbench.errors import UserError
 from lcbench.metric import METRICS
-from pipeline.predictor import Predictor
+from pipeline.predictor import Predictor, assemble, description
 from pipeline.preprocessing.raw import RawTable
 from pipeline.sandbox import Limits
 from pipeline.tasks import cross_validated, file_task
@@ -210,3 +212,21 @@ def test_only_train_and_all_can_be_refitted_on(copy, capsys):
         refit.main([str(copy), "--rows", "val"])
     assert left.value.code == 2
     assert "invalid choice: 'val'" in capsys.readouterr().err
+
+
+def test_a_run_that_goes_on_is_not_refitted(copy, capsys):
+    with closing(lock(copy / ".lock")):
+        assert refit.main([str(copy)]) == 2
+    assert "another process is working in" in capsys.readouterr().err
+    (copy / "DONE").unlink()
+    assert refit.main([str(copy)]) == 2
+    assert "holds no finished run" in capsys.readouterr().err
+
+
+def test_a_new_ensemble_removes_what_the_old_one_was_refitted_to(copy):
+    names = Predictor.load(copy / "predictor").names
+    (copy / "prepared/raw").mkdir(parents=True)
+    about = description(copy / "predictor")
+    (copy / "prepared/raw/columns.json").write_text(json.dumps({"columns": about["columns"], "classes": about["classes"]}))
+    assemble(copy, names[:1], [1.0], "table")
+    assert Predictor.load(copy).names == names[:1]

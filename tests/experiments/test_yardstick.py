@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from experiments import yardstick
-from experiments.yardstick import MODELS, REFERENCES, constant, linear, main, markdown, models, table
+from experiments.yardstick import MODELS, REFERENCES, constant, kept, linear, main, markdown, models, table
 from pipeline.tasks import bundled_task, file_task
 
 
@@ -15,7 +15,8 @@ def _scores(**columns):
     """Rows of one task with the same metric; what is not given is 0.5."""
     n = len(next(iter(columns.values())))
     plain = dict.fromkeys((*REFERENCES, *MODELS), [0.5] * n)
-    return pd.DataFrame({"task": "t", "metric": "accuracy", "direction": "maximize", **plain, **columns})
+    about = {"space": "apt2021", "optimizer": "bohb", "seed": range(n)}
+    return pd.DataFrame({"task": "t", **about, "metric": "accuracy", "direction": "maximize", **plain, **columns})
 
 
 def test_the_references_are_those_of_the_libraries():
@@ -74,6 +75,18 @@ def test_the_models_of_a_run_are_chosen_by_their_validation_scores():
     assert np.isnan(found["refitted"])
 
 
+def test_scores_of_several_machines_make_one_table(tmp_path, capsys):
+    file = tmp_path / "scores.csv"
+    first, again, other = (
+        _scores(ensemble=[score]).assign(task=task, seed=seed) for score, task, seed in [(0.1, "b", 0), (0.2, "b", 0), (0.7, "a", 1)]
+    )
+    assert kept(first, file)["ensemble"].tolist() == [0.1]
+    kept(again, file)
+    assert kept(other, file)[["task", "seed", "ensemble"]].to_numpy().tolist() == [["a", 1, 0.7], ["b", 0, 0.2]]
+    assert main(["--csv", str(file)]) == 0
+    assert [line.split(" | ")[0] for line in capsys.readouterr().out.splitlines()[2:]] == ["| a", "| b"]
+
+
 @pytest.mark.slow
 def test_one_command_makes_the_table_and_a_second_look_fits_nothing(door, capsys, monkeypatch, tmp_path):
     assert door("-m", "task=iris", "seed=0,1", "budget.trials=2", "fidelity.max_epochs=4", "fidelity.min_epochs=2").returncode == 0
@@ -93,3 +106,8 @@ def test_one_command_makes_the_table_and_a_second_look_fits_nothing(door, capsys
 def test_a_folder_without_runs_is_refused(tmp_path, capsys):
     assert main([str(tmp_path)]) == 2
     assert "holds no finished run: give what `runs=` was" in capsys.readouterr().err
+
+
+def test_two_methods_on_one_task_are_two_rows(tmp_path):
+    both = pd.concat([_scores(ensemble=[0.1]), _scores(ensemble=[0.2]).assign(optimizer="random")])
+    assert len(kept(both, tmp_path / "scores.csv")) == 2

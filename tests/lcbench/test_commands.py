@@ -14,6 +14,7 @@ import pytest
 from lcbench import commands
 from lcbench.__main__ import main
 from lcbench.commands import downloading
+from lcbench.commands.querying import _configuration
 from lcbench.curve import LearningCurve
 from lcbench.database import Database
 from lcbench.download import Published
@@ -276,3 +277,21 @@ def test_a_long_name_of_a_task_cuts_no_number_off(tmp_path, capsys, monkeypatch)
     shown = capsys.readouterr().out
     assert shown.count("1234  ") == 2  # the column of trainings
     assert "…" not in shown
+
+
+def test_trials_that_were_stopped_early_do_not_look_like_the_worst(tmp_path):
+    whole = [fake_training(i) for i in range(40)]
+    stopped = [fake_training(i, curve=fake_training(i).curve.prefix(3)) for i in range(40, 60)]
+    fingerprints = []
+    for name, trainings in {"whole": whole, "both": whole + stopped}.items():
+        path = tmp_path / f"{name}.h5"
+        write_curves(path, [fake_table(0, more=trainings)])
+        assert main(["fit-surrogate", str(path), "--columns", "val_accuracy", "--workers", "1"]) == 0
+        ((task, space),) = Database(path).models
+        (model,) = Database(path).fitted(task, space)
+        fingerprints.append(model.about["fingerprint"])
+    assert fingerprints[0] == fingerprints[1]
+
+
+def test_a_query_takes_booleans():
+    assert _configuration(["use_dropout=True", "n=3", "rate=0.5", "name=x"]) == {"use_dropout": True, "n": 3, "rate": 0.5, "name": "x"}

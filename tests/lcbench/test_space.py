@@ -11,7 +11,7 @@ from ConfigSpace.exceptions import ForbiddenValueError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lcbench.space import cardinalities, decode, encode, is_legal, key, lcbench_space, plain, sample
+from lcbench.space import cardinalities, decode, encode, is_active, is_legal, key, lcbench_space, nearest, plain, sample
 from tests.lcbench.curve_strategies import SPACES, configurations, mixed_space
 
 # LCBench's README and generator: name -> type, range, log scale, default of the ConfigSpace dump
@@ -141,3 +141,30 @@ def test_golden_key():
 def test_a_space_survives_json():
     for space in SPACES.values():
         assert ConfigurationSpace.from_serialized_dict(json.loads(json.dumps(space.to_serialized_dict()))) == space
+
+
+@given(data=st.data())
+def test_the_nearest_of_many_is_itself_whatever_is_inactive(data):
+    space = SPACES["mixed"]
+    drawn = data.draw(st.lists(configurations(space), min_size=1, max_size=20))
+    row, distance = nearest(drawn[-1], encode(drawn, space), space)
+    assert drawn[row] == drawn[-1]
+    assert distance == 0
+
+
+def test_what_is_inactive_in_both_is_equal():
+    space = mixed_space()
+    plain = {"depth": 1, "batch/size": 64, "odd": 1, "version": 3}
+    without = Configuration(space, values=plain | {"optimizer": "ünï cödé"})
+    inactive_too = Configuration(space, values=plain | {"optimizer": "adam"})
+    active = Configuration(space, values=plain | {"optimizer": "sgd", "momentum": 0.5, "nesterov": False})
+    encoded = encode([inactive_too, active], space)
+    assert nearest(without, encoded[:1], space) == (0, 1.0)
+    assert nearest(without, encoded[1:], space)[1] == pytest.approx(3**0.5)  # another optimizer, with a momentum and a choice
+
+
+@given(data=st.data())
+def test_what_is_active_follows_from_the_values_before_it(data):
+    space = SPACES["mixed"]
+    values = dict(data.draw(configurations(space)))
+    assert {name for name in space if is_active(name, values, space)} == values.keys()

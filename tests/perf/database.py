@@ -1,6 +1,6 @@
 """Measure the database at true size: cold open and first query against json.loads of the same content, memory, look-ups.
 
-python tests/perf/database.py [--folder DIR] [--datasets 35] [--configs 2000]
+python -m tests.perf.database [--folder DIR] [--datasets 35] [--configs 2000]
 
 The content is synthetic, in the layout of LCBench's data_2k_lw.json; the JSON file is generated and imported once and kept in
 the folder. Every time is measured in a process of its own with the libraries imported and, for cold opens, with the pages

@@ -1,6 +1,6 @@
 """Measure whether runs end in time and within memory: whole commands, from start to exit, in fresh processes (Linux).
 
-python tests/perf/deadline.py [--tasks adult,vehicle,…] [--budgets 30x18,60x6,120x4,300,600] [--keep FOLDER] [word of run.py …]
+python -m tests.perf.deadline [--tasks adult,vehicle,…] [--budgets 30x18,60x6,120x4,300,600] [--keep FOLDER] [word of run.py …]
 
 Tasks in turn, one run per budget, the seeds counted unless a word says seed=0; OpenML tasks need the cache. Goals: no run takes more than
 its budget and a tenth, each ends with a model that predicts, and no process is larger than `trial.memory_mb` (4 GiB) beyond an idle one.

@@ -1,6 +1,6 @@
 """Measure the import of a file as large as LCBench's: killed twice, continued, then every single value compared.
 
-python tests/perf/import_json.py [--datasets 35] [--configs 2000] [--layout data_2k_lw|bench_full] [--folder /tmp]
+python -m tests.perf.import_json [--datasets 35] [--configs 2000] [--layout data_2k_lw|bench_full] [--folder /tmp]
 
 Goals: more than 20 MB/s by the clock, peak memory of every process at most 600 MB, every value bit-equal. CPU time and load are
 printed too, because other work on the machine slows the clock. Needs about 2 GB of disk space.

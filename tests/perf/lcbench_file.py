@@ -1,6 +1,6 @@
 """Write a made-up file in the layout of LCBench's published ones, as large as those, to measure readers with.
 
-python tests/perf/lcbench_file.py OUT.json [--datasets 35] [--configs 2000] [--layout data_2k_lw|bench_full] [--seed 0]
+python -m tests.perf.lcbench_file OUT.json [--datasets 35] [--configs 2000] [--layout data_2k_lw|bench_full] [--seed 0]
 
 Nothing in it was ever trained, so every data set is called ``synthetic_…`` and has no OpenML task. Curves have the length,
 the tags and the number of digits of the published ones; the file is a stream, one entry in memory at a time.

@@ -1,6 +1,6 @@
 """Measure what the harness costs: wall time outside training, and start-up to the first trained epoch, in fresh processes.
 
-python tests/perf/overhead.py [--seconds 120] [--task adult]; an OpenML task needs the cache. It makes one serial run in a
+python -m tests.perf.overhead [--seconds 120] [--task adult]; an OpenML task needs the cache. It makes one serial run in a
 temporary folder and reads the run's own record. Goals: overhead <= 5 %, start-up <= 20 s on two cores.
 """
 

@@ -1,6 +1,6 @@
 """Measure networks that are trained side by side on a device against the same ones one after the other, and against the processor.
 
-python tests/perf/resident.py [--device cuda] [--shapes adult,vehicle] [--configurations 64] [--epochs 5] [--most 1,16,64]
+python -m tests.perf.resident [--device cuda] [--shapes adult,vehicle] [--configurations 64] [--epochs 5] [--most 1,16,64]
 
 Random numbers in the shapes of LCBench's tables. On a processor (cpu:0) it shows only that taking turns costs nothing.
 """

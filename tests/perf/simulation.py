@@ -1,6 +1,6 @@
 """Measure simulated runs: the event queue, whole runs through the loop for every method, and all seeds at once.
 
-python tests/perf/simulation.py [--task vehicle] [optimizer …]; one process, one thread. Goals: 100,000 events/s; 10,000 epochs in
+python -m tests.perf.simulation [--task vehicle] [optimizer …]; one process, one thread. Goals: 100,000 events/s; 10,000 epochs in
 0.5 s with Hyperband, ASHA, DEHB and BOHB and in 10 s with a forest; 1000 Hyperband runs/s through the loop, 20,000/s at once.
 """
 

@@ -1,6 +1,6 @@
 """Measure the inner loops of the harness: journal appends per second, and milliseconds per model-based ask of BOHB.
 
-python tests/perf/speed.py; medians of several repeats in this process, one thread.
+python -m tests.perf.speed; medians of several repeats in this process, one thread.
 """
 
 import statistics

@@ -1,6 +1,6 @@
 """Measure the surrogate of a shipped task against a network of the size of YAHPO Gym's, served by onnxruntime.
 
-python tests/perf/surrogate.py [--task vehicle] [--database DB]
+python -m tests.perf.surrogate [--task vehicle] [--database DB]
 
 The peer is no file of YAHPO Gym's but an equal network: inputs, outputs and layout of its lcbench model, three hidden layers of
 512 units, which makes the 2.1 MB that its model.onnx has. It is asked in the way that suits it best, all epochs of a curve in

@@ -1,6 +1,6 @@
 """Measure the compiled training against a classic loop and against the tight loop of `pipeline.learner`, one thread each.
 
-python tests/perf/trainer.py [--shapes adult,vehicle,volkert] [--configurations 16] [--epochs 1] [--space apt2021]
+python -m tests.perf.trainer [--shapes adult,vehicle,volkert] [--configurations 16] [--epochs 1] [--space apt2021]
 
 Random configurations of LCBench's space, or of another (then without the classic loop), on tables of random numbers; every configuration is
 trained by all three, an epoch each in turn. What is compared is the processor time of an epoch with the scores of all three splits and the

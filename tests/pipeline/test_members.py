@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.ensemble import mean
-from pipeline.members import drop, model_file, read_kept
+from pipeline.members import FOLDER, PREPROCESSORS, drop, drop_preprocessors, model_file, read_kept
 from pipeline.predictor import load_parts
 from pipeline.preprocessing.cache import preprocessor_at
 from pipeline.preprocessing.raw import RawTable
@@ -62,3 +62,14 @@ def test_a_dropped_model_leaves_nothing(run, tmp_path):
         assert read_kept(tmp_path, name) is None
         assert not list((tmp_path / "members").glob(f"{name}.*"))
     assert model_file(tmp_path, names[0]).exists()
+
+
+def test_preprocessors_that_no_network_needs_are_removed(run, tmp_path):
+    folder = shutil.copytree(run[0], tmp_path / "copy")
+    names = [path.stem for path in (folder / FOLDER).glob("*.npz")]
+    kept = [one for name in names if (one := read_kept(folder, name)).arrays]
+    before = {path.stem for path in (folder / PREPROCESSORS).glob("*.pkl")}
+    drop_preprocessors(folder, kept)
+    assert {path.stem for path in (folder / PREPROCESSORS).glob("*.pkl")} == before == {key for one in kept for key in one.arrays}
+    drop_preprocessors(folder, kept[:1])
+    assert {path.stem for path in (folder / PREPROCESSORS).glob("*.pkl")} == {*kept[0].arrays}

@@ -139,3 +139,18 @@ def test_the_constant_is_counted_again(tmp_path):
     (tmp_path / "members" / "constant.pkl").write_bytes(pickle.dumps([Constant(raw.info)] * 2))
     (part,), _ = refitted(tmp_path, "constant", raw.whole("train", "val", "test"), tmp_path / "again")
     np.testing.assert_allclose(part.model.predict(raw.values[:1])[0], np.bincount(raw.y) / len(raw.y), rtol=1e-6)
+
+
+def test_a_network_that_diverges_is_no_refit(tmp_path):
+    task = KINDS["classification"]
+    live = LiveBenchmark(task.info, lcbench.space(task.info), 3, METRICS["accuracy"], tmp_path)
+    live.set_up(task)
+    query = Query(live.space.get_default_configuration(), 2, 0)
+    live.evaluate(query)
+    file = tmp_path / "members" / f"{member_name(query)}.pt"
+    (state,) = load_states(file)
+    rate = next(name for name in state["settings"] if name.endswith(".learning_rate") and name.startswith(state["settings"]["optimizer"]))
+    torch.save([state | {"settings": state["settings"] | {rate: 1e30}}], file)
+    RawTable.of(task).save(tmp_path / "table")
+    with replacing_folder(tmp_path / "refitted") as new, pytest.raises(ValueError, match=r"its loss is (nan|inf) after epoch"):
+        refit(tmp_path, member_name(query), tmp_path / "table", task.info, new)

@@ -11,7 +11,7 @@ import pytest
 
 from lcbench.errors import UserError
 from pipeline.splits import resplit, validated
-from pipeline.tasks import BUNDLED, Task, bundled_task, cross_validated, file_task, openml_task, task_name
+from pipeline.tasks import BUNDLED, Task, automatically_validated, bundled_task, cross_validated, file_task, openml_task, task_name
 
 # name, task, fold, kind, rows, features, classes; rows, features and classes are those of OpenML's website
 LOADED = [
@@ -392,7 +392,10 @@ def test_rows_without_a_target_are_left_out_of_both_files_and_noted(write):
     assert [task.classes[code] for code in task.y] == expected["label"].tolist()
 
 
-@pytest.mark.parametrize("target", [np.linspace(0, 1, 60), np.resize([True, False], 60), pd.date_range("2020-01-01", periods=60)])
+@pytest.mark.parametrize(
+    "target",
+    [np.linspace(0, 1, 60), np.resize([True, False], 60), np.resize([0, 1, 2], 60), pd.date_range("2020-01-01", periods=60)],
+)
 def test_a_missing_target_does_not_change_the_kind_nor_the_other_targets(write, target):
     whole = table().assign(label=target)
     holed = whole.astype({"label": object}) if whole["label"].dtype == bool else whole.copy()
@@ -441,3 +444,19 @@ def test_a_task_refuses_folds_that_are_not_its_validation_rows():
     task = cross_validated(bundled_task("iris"), 3)
     with pytest.raises(ValueError, match=r"folds of .* rows do not make up 100 validation rows"):
         replace(task, folds=(50, 49))
+
+
+@pytest.mark.parametrize(("name", "folds"), [("wine", 5), ("diabetes", 5), ("digits", 5)])
+def test_unless_told_otherwise_a_table_with_few_rows_is_cut_into_folds_and_says_so(name, folds):
+    task = automatically_validated(bundled_task(name))
+    assert len(task.folds) == folds
+    assert task.notes[-1].startswith(f"{len(task.rest)} rows to learn from: 5-fold cross-validation")
+
+
+def test_many_rows_very_few_rows_and_rare_classes_are_held_out_instead(write):
+    def table(n, rare):
+        return pd.DataFrame({"x": np.arange(n), "label": np.repeat(["rare", "frequent"], [rare, n - rare])})
+
+    for n, rare in [(4000, 1000), (60, 30), (1000, 6)]:
+        task = file_task(write(table(n, rare), f"{n}.parquet"), "label")
+        assert automatically_validated(task) is task

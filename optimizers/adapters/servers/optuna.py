@@ -103,7 +103,7 @@ class Study:
             n_known = self._n_known(trial)
             values: dict[str, Any] = {}
             for name, distribution in self._distributions.items():  # parents come before their children
-                if all(condition.satisfied_by_value(values) for condition in self._space.parent_conditions_of[name]):
+                if all(_holds(condition, values) for condition in self._space.parent_conditions_of[name]):
                     values[name] = self._value(name, _suggested(trial, name, distribution))
             if self._is_legal(values):
                 self._origins[trial.number] = "initial" if n_known < self._n_startup else "model"
@@ -163,6 +163,12 @@ def _distribution(hyperparameter: Any) -> Any:
         case ConfigSpace.UniformFloatHyperparameter():
             return FloatDistribution(float(hyperparameter.lower), float(hyperparameter.upper), log=hyperparameter.log)
     raise NotImplementedError(f"has no distribution for {hyperparameter.name!r}, a {type(hyperparameter).__name__}")
+
+
+def _holds(condition: Any, values: dict[str, Any]) -> bool:
+    """Whether a condition holds, where only active hyperparameters have values."""
+    parents = {parent.name for parent in getattr(condition, "parents", [getattr(condition, "parent", None)])}
+    return parents <= values.keys() and condition.satisfied_by_value({name: values[name] for name in parents})
 
 
 new = Study

@@ -18,10 +18,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lcbench.space import key, lcbench_space, plain, sample
+from lcbench.task import TaskInfo
 from optimizers.adapters.wire import configuration_from_wire, configuration_to_wire, space_to_wire
+from pipeline.spaces import apt2021
 from tests.fakes import mixed_space
 
-SPACES = {"lcbench": lcbench_space(), "mixed": mixed_space()}
+TASK = TaskInfo("t", "classification", None, 0, "", 1, 1, 1, 4, 3, 2)
+SPACES = {"lcbench": lcbench_space(), "mixed": mixed_space(), "apt2021": apt2021.space(TASK).space}
 
 
 @given(name=st.sampled_from(sorted(SPACES)), seed=st.integers(0, 2**31 - 1))

@@ -170,3 +170,9 @@ def test_reading_leaves_the_table_alone():
     before = table.copy(deep=True)
     read(table["x"])
     pd.testing.assert_frame_equal(table, before)
+
+
+def test_an_index_may_hold_a_label_twice():
+    columns = Columns(("a",), (None,))
+    table = pd.DataFrame({"a": [True, None, "3"]})
+    assert same(columns.read(pd.concat([table, table])), np.array([[1.0], [np.nan], [3.0]] * 2))

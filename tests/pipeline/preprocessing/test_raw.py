@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from lcbench.errors import UserError
+from pipeline.preprocessing.cache import make
 from pipeline.preprocessing.raw import SPLITS, RawTable
+from pipeline.spaces.search_space import DEFAULTS, TASK_DEFAULTS
 from pipeline.tasks import bundled_task, cross_validated
 
 WINE = bundled_task("wine")
@@ -75,3 +77,13 @@ def test_a_target_that_is_constant_outside_the_test_rows_is_refused_under_cross_
     y[task.rest] = 7.0
     with pytest.raises(UserError, match=r"the target of task 'diabetes' is constant \(7\.0\) in the training rows"):
         RawTable.of(cross_validated(replace(task, y=y), 3))
+
+
+def test_a_fold_with_a_constant_target_is_standardised_all_the_same():
+    task = bundled_task("diabetes")
+    y = np.full(len(task.y), 3.0)
+    y[task.rest[0]] = 4.0
+    raw = RawTable.of(cross_validated(replace(task, y=y), 3))
+    for number in range(3):
+        data, _ = make(raw.fold(number), DEFAULTS | TASK_DEFAULTS["regression"], 0)
+        assert np.isfinite(data.y["train"]).all() and np.isfinite(data.y["val"]).all()

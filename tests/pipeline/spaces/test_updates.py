@@ -71,3 +71,23 @@ def test_members_of_a_portfolio_for_a_choice_that_is_gone_are_refused(space):
 def test_what_is_wrong_is_one_sentence(space, updates, words):
     with pytest.raises(UserError, match=words):
         updated(space, updates)
+
+
+@pytest.mark.parametrize(
+    ("updates", "gone", "always"),
+    [
+        ({"mlp.num_layers": [1, 3]}, "mlp.units_4", None),
+        ({"mlp.num_layers": [5, 10]}, None, "mlp.units_5"),
+        ({"mlp.num_layers": 4}, "mlp.units_5", "mlp.units_4"),
+        ({"resnet.num_groups": [2, 3]}, "resnet.units_4", "resnet.units_2"),
+    ],
+)
+def test_what_hangs_on_a_number_follows_its_range(updates, gone, always):
+    network = next(iter(updates)).partition(".")[0]
+    changed = updated(full.space(TASK), {"network": [network], **updates})
+    assert gone not in changed.space
+    rng = np.random.default_rng(0)
+    for _ in range(30):
+        configuration = sample(changed.space, rng)
+        assert always is None or always in configuration
+        assert decode(encode([configuration], changed.space), changed.space) == [configuration]
