@@ -103,7 +103,7 @@ class LiveBenchmark:
         """Train `query.trial` up to `query.epoch`, from its checkpoint where there is one."""
         one_thread()
         training = self._begin(query)
-        spent = training.entries[-1].seconds if training.entries else 0.0
+        spent = training.spent_before(query.epoch)
         with Journal(self.directory / "journals" / f"{multiprocessing.current_process().name}.journal") as journal:
             diverged = finished(self._train(training, query, journal.append))
         curve = LearningCurve.from_entries(training.entries)

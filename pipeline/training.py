@@ -84,6 +84,7 @@ class Training:
         self._clock = clock
         self.entries: list[Entry] = []
         self._best: dict[str, Any] = {}
+        self._rung = (0, 0.0)
 
     @property
     def epoch(self) -> int:
@@ -100,6 +101,12 @@ class Training:
         """Who trains the networks: ``compiled`` code, torch's ``layers``, or ``resident`` ones on a device."""
         kinds = {CompiledLearner: "compiled", ResidentLearner: "resident", Learner: "layers"}
         return kinds[type(self.learners[0])]
+
+    def spent_before(self, epoch: int) -> float:
+        """Seconds that had been spent when it was first asked to go to `epoch`, also if that was interrupted since."""
+        if self._rung[0] != epoch:
+            self._rung = (epoch, self.entries[-1].seconds if self.entries else 0.0)
+        return self._rung[1]
 
     @property
     def stopped(self) -> bool:
@@ -171,7 +178,8 @@ class Training:
 
     def save(self, path: Path) -> None:
         """Write a checkpoint, atomically."""
-        state = {"learners": [learner.state() for learner in self.learners], "best": self._best, "recipe": _plain(self.recipe)}
+        states = [learner.state() for learner in self.learners]
+        state = {"learners": states, "best": self._best, "recipe": _plain(self.recipe), "rung": self._rung}
         with replacing(path) as temporary:
             torch.save(state | {"entries": [tuple(entry) for entry in self.entries]}, temporary)
 
@@ -190,6 +198,7 @@ class Training:
         try:
             for learner, one in zip(self.learners, state["learners"], strict=True):
                 learner.restore(one)
+            self._rung = state["rung"]
         except KeyError:  # left by another trainer
             return False
         self._best = state["best"]

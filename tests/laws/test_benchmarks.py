@@ -57,6 +57,20 @@ def benchmark(request, tmp_path):
     return _live(tmp_path, *(("diabetes", "r2") if "regression" in request.param else ("iris", "balanced_accuracy")))
 
 
+def test_an_interrupted_rung_is_charged_whole_and_once(tmp_path):
+    live, query = _live(tmp_path, "iris", "accuracy"), _query(6)
+    first = live.evaluate(_query(2))
+    training = live._begin(query)
+    paid = training.spent_before(6)
+    for _ in range(2):
+        training.advance()
+    training.save(live._checkpoint(query))  # and then it was killed
+    second = live.evaluate(query)
+    assert second.seconds == second.curve.seconds[-1] - paid > second.curve.seconds[-1] - training.entries[-1].seconds
+    assert paid == pytest.approx(first.seconds)
+    assert live.evaluate(query).seconds == second.seconds  # killed before it was told
+
+
 def _query(epoch, trial=0, seed=3):
     return Query(sample(SPACE, np.random.default_rng(trial)), epoch, trial, seed)
 
