@@ -1,5 +1,6 @@
 """The commands at the prompt: what goes in comes out, bad input is one sentence and exit code 2."""
 
+import argparse
 import csv
 import dataclasses
 import functools
@@ -14,6 +15,7 @@ import pytest
 from lcbench import commands
 from lcbench.__main__ import main
 from lcbench.commands import downloading
+from lcbench.commands.fitting import _jobs
 from lcbench.commands.querying import _configuration
 from lcbench.curve import LearningCurve
 from lcbench.database import Database
@@ -286,10 +288,8 @@ def test_trials_that_were_stopped_early_do_not_look_like_the_worst(tmp_path):
     for name, trainings in {"whole": whole, "both": whole + stopped}.items():
         path = tmp_path / f"{name}.h5"
         write_curves(path, [fake_table(0, more=trainings)])
-        assert main(["fit-surrogate", str(path), "--columns", "val_accuracy", "--workers", "1"]) == 0
-        ((task, space),) = Database(path).models
-        (model,) = Database(path).fitted(task, space)
-        fingerprints.append(model.about["fingerprint"])
+        (job,) = _jobs(Database(path), "vehicle", "lcbench", argparse.Namespace(columns="val_accuracy", seed=0))
+        fingerprints.append(job.fingerprint)
     assert fingerprints[0] == fingerprints[1]
 
 
