@@ -127,8 +127,8 @@ def rows(folder: Path, wanted: Sequence[str], console: Console) -> Iterator[dict
             file.parent.mkdir(exist_ok=True)
             with replacing(file) as temporary:
                 temporary.write_text(json.dumps(kept), encoding="utf-8")
-        about = {name: summary[name] for name in (*KEY, "seconds")} | summary["metric"]
-        yield {**about, "metric": about["name"], **{name: kept[name] for name in wanted}, **models(summary)}
+        metric = {"metric": summary["metric"]["name"], "direction": summary["metric"]["direction"]}
+        yield {**{name: summary[name] for name in (*KEY, "seconds")}, **metric, **{name: kept[name] for name in wanted}, **models(summary)}
 
 
 def references(path: Path, summary: Mapping[str, Any], names: Sequence[str]) -> dict[str, float]:
@@ -168,7 +168,7 @@ def table(scores: pd.DataFrame, best: str) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def kept(scores: pd.DataFrame, file: Path) -> pd.DataFrame:
+def joined(scores: pd.DataFrame, file: Path) -> pd.DataFrame:
     """The scores beside those of a file, into which they are written; a run that was measured anew replaces its row."""
     scores = pd.concat([found for found in (pd.read_csv(file) if file.exists() else scores, scores) if len(found)])
     scores = scores.drop_duplicates([*KEY], keep="last").sort_values([*KEY], ignore_index=True)
@@ -200,7 +200,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("give what `runs=` was, or --csv with a file of scores")
     try:
         scores = pd.DataFrame(rows(options.runs, options.references, Console(markup=False)) if options.runs else [])
-        print(markdown(table(kept(scores, options.csv) if options.csv else scores, options.of)))
+        print(markdown(table(joined(scores, options.csv) if options.csv else scores, options.of)))
     except (UserError, OSError) as error:
         print(in_words(error), file=sys.stderr)
         return 2

@@ -157,7 +157,7 @@ def test_rows_without_a_target_are_left_out_with_a_warning():
     frame, _, amounts = _mixed()
     amounts[:10] = np.nan
     with pytest.warns(UserWarning, match="10 of 120 rows have no target and are left out"):
-        model = AutoTabularRegressor(**SMALL, cross_validation=3).fit(frame, amounts)
+        model = AutoTabularRegressor(**{**SMALL, "cross_validation": 3}).fit(frame, amounts)
     assert model.summary_["split"]["n_val"] == 110
     assert model.score(frame[10:], amounts[10:]) > 0.5
 

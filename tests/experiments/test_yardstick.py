@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from experiments import yardstick
-from experiments.yardstick import MODELS, REFERENCES, constant, kept, linear, main, markdown, models, table
+from experiments.yardstick import MODELS, REFERENCES, constant, joined, linear, main, markdown, models, table
 from pipeline.tasks import bundled_task, file_task
 
 
@@ -80,9 +80,9 @@ def test_scores_of_several_machines_make_one_table(tmp_path, capsys):
     first, again, other = (
         _scores(ensemble=[score]).assign(task=task, seed=seed) for score, task, seed in [(0.1, "b", 0), (0.2, "b", 0), (0.7, "a", 1)]
     )
-    assert kept(first, file)["ensemble"].tolist() == [0.1]
-    kept(again, file)
-    assert kept(other, file)[["task", "seed", "ensemble"]].to_numpy().tolist() == [["a", 1, 0.7], ["b", 0, 0.2]]
+    assert joined(first, file)["ensemble"].tolist() == [0.1]
+    joined(again, file)
+    assert joined(other, file)[["task", "seed", "ensemble"]].to_numpy().tolist() == [["a", 1, 0.7], ["b", 0, 0.2]]
     assert main(["--csv", str(file)]) == 0
     assert [line.split(" | ")[0] for line in capsys.readouterr().out.splitlines()[2:]] == ["| a", "| b"]
 
@@ -110,4 +110,4 @@ def test_a_folder_without_runs_is_refused(tmp_path, capsys):
 
 def test_two_methods_on_one_task_are_two_rows(tmp_path):
     both = pd.concat([_scores(ensemble=[0.1]), _scores(ensemble=[0.2]).assign(optimizer="random")])
-    assert len(kept(both, tmp_path / "scores.csv")) == 2
+    assert len(joined(both, tmp_path / "scores.csv")) == 2
