@@ -69,7 +69,8 @@ def test_without_test_rows_a_run_ends_with_a_model_and_no_test_scores(door, tmp_
 
 
 def test_extended_it_keeps_the_models_that_it_had(door):
-    options = ("fidelity.max_epochs=4", "fidelity.min_epochs=2", "space=tiny", "task=iris", "portfolio=none")
+    small = ("fidelity.max_epochs=4", "fidelity.min_epochs=2", "space=tiny", "portfolio=none")
+    options = (*small, "task=iris", "traditional=[knn]")
     door(*options, "budget.trials=2")
     before = {model["name"] for model in door.summaries()[0]["ensemble"]["models"]}
     answer = door(*options, "budget.trials=4", "extend=true")
