@@ -70,7 +70,7 @@ def search(config: DictConfig, console: Console, start: float) -> dict[str, Any]
             return _report(directory, console)
         clock = WallClock(_limit(budget, config.refit), directory.seconds, start)
         if not is_compiled():
-            console.print("the training is compiled for this machine first, which takes some fifteen seconds, once")
+            console.print("the training is compiled for this machine first, which takes a quarter or half of a minute, once")
         warm_up()  # the fork server loads torch while the task is loaded here
         return _run(config, directory, build.build_task(config), (budget, clock), names, console)
 
