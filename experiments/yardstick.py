@@ -170,7 +170,9 @@ def table(scores: pd.DataFrame, best: str) -> pd.DataFrame:
 
 def joined(scores: pd.DataFrame, file: Path) -> pd.DataFrame:
     """The scores beside those of a file, into which they are written; a run that was measured anew replaces its row."""
-    scores = pd.concat([found for found in (pd.read_csv(file) if file.exists() else scores, scores) if len(found)])
+    if scores.empty:
+        return pd.read_csv(file)
+    scores = pd.concat([pd.read_csv(file), scores]) if file.exists() else scores
     scores = scores.drop_duplicates([*KEY], keep="last").sort_values([*KEY], ignore_index=True)
     with replacing(file) as temporary:
         scores.to_csv(temporary, index=False)
