@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 import signal
 import time
 
@@ -12,9 +13,26 @@ import pytest
 from lcbench.journal import read_journal
 from lcbench.rundir import read_run
 from lcbench.store import read_curves
+from tests.experiments.conftest import Door
 
 FAST = ("debug=fast",)
 TIMES = ("seconds", "seconds_trained", "fit_seconds", "predict_seconds_per_1000")
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """The run directories of one finished run."""
+    door = Door(tmp_path_factory.mktemp("recorded") / "runs")
+    assert door(*FAST).returncode == 0
+    return door.runs
+
+
+@pytest.fixture
+def finished(door, recorded):
+    """The directory of a run that is finished."""
+    shutil.copytree(recorded, door.runs)
+    (directory,) = (path.parent for path in door.runs.rglob("DONE"))
+    return directory
 
 
 def _without_times(value):
@@ -64,16 +82,15 @@ def test_a_run_leaves_a_summary_and_a_database_that_hold_every_epoch(door):
 
 
 def test_same_seed_in_two_processes_gives_the_same_summary(door):
-    first = door(*FAST, "budget.trials=20", "executor=serial", "seed=3")
-    second = door(*FAST, "budget.trials=20", "executor=serial", "seed=3", f"runs={door.runs}/again")
+    first = door(*FAST, "budget.trials=12", "executor=serial", "seed=3")
+    second = door(*FAST, "budget.trials=12", "executor=serial", "seed=3", f"runs={door.runs}/again")
     assert first.returncode == second.returncode == 0
     one, other = door.summaries()
     assert _without_times(one) == _without_times(other)
-    assert one["n_trials"] == 20
+    assert one["n_trials"] == 12
 
 
-def test_the_same_command_reports_a_finished_run_and_does_not_repeat_it(door):
-    door(*FAST)
+def test_the_same_command_reports_a_finished_run_and_does_not_repeat_it(door, finished):
     before = {path: path.read_bytes() for path in door.runs.rglob("*") if path.is_file()}
     answer = door(*FAST)
     assert answer.returncode == 0
@@ -82,16 +99,14 @@ def test_the_same_command_reports_a_finished_run_and_does_not_repeat_it(door):
     assert {path: path.read_bytes() for path in door.runs.rglob("*") if path.is_file()} == before
 
 
-def test_a_differing_configuration_is_refused_with_the_difference(door):
-    door(*FAST)
+def test_a_differing_configuration_is_refused_with_the_difference(door, finished):
     answer = door(*FAST, "optimizer.random_fraction=0.5", "budget.trials=9")
     assert answer.returncode == 2
     assert "`budget.trials` was 7 and is now 9, `optimizer.random_fraction` was 0.333" in answer.stderr
     assert len(answer.stderr.strip().splitlines()) == 1
 
 
-def test_a_larger_budget_extends_a_run_when_asked(door):
-    door(*FAST)
+def test_a_larger_budget_extends_a_run_when_asked(door, finished):
     refused = door(*FAST, "budget.trials=9")
     assert "extend=true goes on with it under a larger budget" in refused.stderr
     answer = door(*FAST, "budget.trials=9", "extend=true")
@@ -102,8 +117,8 @@ def test_a_larger_budget_extends_a_run_when_asked(door):
 @pytest.mark.parametrize(
     ("executor", "kills", "more"),
     [
-        pytest.param("serial", 5, ("budget.trials=12",), id="serial"),
-        pytest.param("local", 3, ("budget.trials=12",), id="local"),
+        pytest.param("serial", 3, ("budget.trials=9",), id="serial"),
+        pytest.param("local", 5, ("budget.trials=12",), id="local", marks=pytest.mark.slow),
         pytest.param("serial", 1, ("budget.trials=4", "cross_validation=3"), id="cross-validated", marks=pytest.mark.slow),
     ],
 )
@@ -149,23 +164,18 @@ def test_a_reader_sees_the_epochs_of_a_running_experiment(door):
 
 
 def test_a_sweep_goes_on_after_a_failing_job_and_says_so(door):
-    answer = door("-m", *FAST, "task=adult,iris", "optimizer=random,bohb", OPENML_CACHE_DIR=str(door.runs / "none"))
+    answer = door("-m", *FAST, "task=adult,car,iris", OPENML_CACHE_DIR=str(door.runs / "none"))
     assert answer.returncode == 2
-    assert len(answer.directories) == 2
-    assert answer.stderr.count("error: OpenML task 126025 is not in the cache") == 2
+    assert len(answer.directories) == 1
+    assert answer.stderr.count(" is not in the cache") >= 2
     assert "2 jobs failed" in answer.stderr
 
 
 def test_a_sweep_lands_in_the_tree_of_single_runs(door):
-    answer = door("-m", *FAST, "task=iris,diabetes", "optimizer=random,hyperband", "seed=0,1")
+    answer = door("-m", *FAST, "task=iris,diabetes", "optimizer=random", "seed=0,1")
     assert answer.returncode == 0, answer.stderr
     names = {directory.relative_to(door.runs).as_posix() for directory in answer.directories}
-    assert names == {
-        f"live/{task}/lcbench/{optimizer}/{seed}"
-        for task in ("iris", "diabetes")
-        for optimizer in ("random", "hyperband")
-        for seed in (0, 1)
-    }
+    assert names == {f"live/{task}/lcbench/random/{seed}" for task in ("iris", "diabetes") for seed in (0, 1)}
     regression = next(summary for summary in door.summaries() if summary["task"] == "diabetes")
     assert regression["metric"]["name"] == "r2"
     assert [baseline["name"] for baseline in regression["baselines"]] == ["mean", "ridge regression"]
@@ -189,10 +199,9 @@ def test_divergence_in_a_real_child_is_a_status_and_the_run_goes_on(door):
     assert {training.status for training in table.trainings} >= {"diverged"}
 
 
-def test_baselines_survive_an_interruption(door):
-    (directory,) = door(*FAST).directories
+def test_baselines_survive_an_interruption(door, finished):
     baselines = door.summaries()[0]["baselines"]
-    (directory / "DONE").unlink()
+    (finished / "DONE").unlink()
     door(*FAST)
     assert door.summaries()[0]["baselines"] == baselines
 
