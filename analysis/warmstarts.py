@@ -1,7 +1,7 @@
 """What is worth training first on a new task: ``python -m analysis.warmstarts DATABASE [RUN…]``.
 
 ``DATABASE`` holds the same random configurations of many tasks (``python -m experiments.collect space=apt2021 …``), the runs the members of
-a portfolio on all of these tasks (``python run.py -m optimizer=random portfolio=greedy2021 budget.trials=16 …``). Drawn is the mean over
+a portfolio on all of these tasks (``make joint`` has the words). Drawn is the mean over
 tasks of the regret after 1, 2, … trainings, with bands over tasks, of the greedy portfolio of the other tasks, of that portfolio, of random
 search and of Hyperband.
 
@@ -73,10 +73,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("sources", type=Path, nargs="+", help="databases (.h5) and run directories")
     parser.add_argument("--to", type=Path, default=Path(), help="folder for the figure, by default this one")
     parser.add_argument("--size", type=int, default=16, help="trainings (default 16)")
+    parser.add_argument("--tasks", metavar="NAMES", help="judge on these tasks alone, by commas; what is chosen is chosen from all others")
     parser.add_argument("--metric", default="val_accuracy", help="a recorded column (default val_accuracy)")
     options = parser.parse_args(arguments)
     try:
         found = warm_starts(read_tables(options.sources), options.size, options.metric)
+        if options.tasks:
+            found = found.on([name.strip() for name in options.tasks.split(",")])
         options.to.mkdir(parents=True, exist_ok=True)
         table = frame(found)
         trained = f"{found.n_candidates} random configurations, {found.epoch} epochs each"

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from lcbench.database import Database
 from lcbench.errors import UserError
+from lcbench.merge import check_same_rows
 from lcbench.metric import METRICS, SCALES
+from lcbench.query import Origin
 from lcbench.rundir import read_run
 from lcbench.space import key
 from lcbench.store import names_of
@@ -37,6 +39,8 @@ class Candidates:
     """Under which the curves may be used, as their tables say."""
     not_shared: list[str]
     """Hyperparameters that only some tables have; candidates that differ in nothing else are one, with the mean of their scores."""
+    n_apart: int
+    """Configurations that are no candidates because they were trained on some of the tasks only, where others were trained on all."""
 
 
 def read_tables(sources: Sequence[Path]) -> list[CurveTable]:
@@ -61,7 +65,8 @@ def candidates_of(tables: Sequence[CurveTable], metric: str = "val_accuracy", ep
     """What the tables hold as one matrix.
 
     Trainings of the largest annealing horizon of their table count. Of several trainings of a configuration on a task, with other seeds or
-    in other tables, the mean counts; one that did not reach `epoch` or has no finite value there is not known.
+    in other tables, the mean counts; one that did not reach `epoch` or has no finite value there is not known. Where any configuration was
+    trained on every task, only such ones are candidates. Members of a portfolio that was tried are none: they were found elsewhere.
 
     Args:
         tables: one or more per task.
@@ -69,9 +74,11 @@ def candidates_of(tables: Sequence[CurveTable], metric: str = "val_accuracy", ep
         epoch: number of epochs trained; None for the last that every table has.
 
     Raises:
-        UserError: if a table is empty or lacks the metric or epoch, or the tables share no hyperparameter.
+        UserError: if a table is empty or lacks the metric or epoch, tables of one task are of different rows, or the tables share no
+            hyperparameter.
     """
     _sign(metric)  # refuses what is no column before anything is read
+    by_task = _by_task(tables)
     last = min((_checked(table, metric).n_entries - 1 for table in tables), default=0)
     epoch = last if epoch is None else epoch
     if not 1 <= epoch <= last:
@@ -81,11 +88,12 @@ def candidates_of(tables: Sequence[CurveTable], metric: str = "val_accuracy", ep
         raise UserError(
             "the tables share no hyperparameter, so that no configuration of one is one of another: build a portfolio from each"
         )
-    tasks = list(dict.fromkeys(names_of(table)[0] for table in tables))
+    tasks = list(by_task)
     found: dict[str, dict[str, Any]] = {}
     measured: dict[tuple[str, int], list[float]] = {}
     for table in tables:
-        rows = np.flatnonzero(table.columns["horizon"] == table.columns["horizon"].max())
+        found_here = table.columns["origin"] != str(Origin.PORTFOLIO)
+        rows = np.flatnonzero(found_here & (table.columns["horizon"] == table.columns["horizon"].max()))
         scores = scores_of(table, rows, metric, epoch)
         t = tasks.index(names_of(table)[0])
         for whole, score in zip(table.configurations(rows), scores.tolist(), strict=True):
@@ -93,15 +101,28 @@ def candidates_of(tables: Sequence[CurveTable], metric: str = "val_accuracy", ep
             name = key(configuration)
             found.setdefault(name, configuration)
             measured.setdefault((name, t), []).append(score)
+    everywhere = [name for name in found if all((name, t) in measured for t in range(len(tasks)))] or list(found)
     return Candidates(
-        configurations=list(found.values()),
+        configurations=[found[name] for name in everywhere],
         tasks=tasks,
-        scores=_matrix(list(found), len(tasks), measured),
+        scores=_matrix(everywhere, len(tasks), measured),
         epoch=epoch,
         spaces=list(dict.fromkeys(str(table.space.name) for table in tables)),
         licences=list(dict.fromkeys(str(table.provenance.get("licence") or "not stated") for table in tables)),
         not_shared=list(dict.fromkeys(name for table in tables for name in table.space if name not in shared)),
+        n_apart=len(found) - len(everywhere),
     )
+
+
+def _by_task(tables: Sequence[CurveTable]) -> dict[str, list[CurveTable]]:
+    """Tables by the name of their task, which must be the same task."""
+    found: dict[str, list[CurveTable]] = {}
+    for table in tables:
+        same = found.setdefault(names_of(table)[0], [])
+        if same:
+            check_same_rows(same[0], table)
+        same.append(table)
+    return found
 
 
 def scores_of(table: CurveTable, rows: NDArray[np.int64], metric: str, epoch: int) -> NDArray[np.float64]:  # (n,)
@@ -114,7 +135,7 @@ def _matrix(names: list[str], n_tasks: int, measured: dict[tuple[str, int], list
     scores = np.full((len(names), n_tasks), np.nan)
     place = {name: i for i, name in enumerate(names)}
     for (name, t), values in measured.items():
-        if finite := [value for value in values if np.isfinite(value)]:
+        if name in place and (finite := [value for value in values if np.isfinite(value)]):
             scores[place[name], t] = np.mean(finite)
     return scores
 

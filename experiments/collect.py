@@ -324,6 +324,8 @@ def composed(words: Sequence[str]) -> tuple[DictConfig, dict[str, DictConfig]]:
         about, given = read_about(Path(config.collections) / config.name), {word.partition("=")[0] for word in words}
         known = about | {"space": about["space"]["name"]} if about else {}
         config = compose("collect", [*words, *(f"{noun}={_said(known[noun])}" for noun in FIXED + GROWS if known and noun not in given)])
+        if about and not any(name.partition(".")[0] == "space" for name in given):
+            config.space = about["space"]  # with what was changed of it
         shared = [
             f"space={config.space.name}",
             "benchmark.continue_trials=false",

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from experiments.door import EXIT_BAD_INPUT
@@ -45,6 +48,7 @@ def run(arguments: Sequence[str], *, echo: bool) -> None:
         errors="replace",
         start_new_session=True,  # Ctrl-C comes here only, and is handed on once
     )
+    threading.Thread(target=_clear_up, args=(process,), daemon=True).start()
     try:
         for line in process.stdout or ():
             lines.append(line.rstrip("\n"))
@@ -62,6 +66,13 @@ def run(arguments: Sequence[str], *, echo: bool) -> None:
         raise UserError(lines[-1].removeprefix("error: ") if lines else "the input was refused")
     if process.returncode:
         raise RuntimeError(f"`{' '.join(command)}` ended with exit code {process.returncode}:\n" + "\n".join(lines[-LINES:]))
+
+
+def _clear_up(process: subprocess.Popen[str]) -> None:
+    """When the command has ended, end what it has left: a fork server that still loads would hold its output open for seconds."""
+    process.wait()
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _end(process: subprocess.Popen[str]) -> None:

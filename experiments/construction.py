@@ -115,6 +115,8 @@ def remarks(candidates: Candidates, made: Construction) -> list[str]:
     if not measured.all():
         n = int(measured.all(axis=1).sum())
         said.append(f"{n} of {len(measured)} candidates were measured on every task; where one was not, it counts as the worst of the task")
+    if candidates.n_apart:
+        said.append(f"{candidates.n_apart} configurations are no candidates, because they were not trained on every task, as others were")
     if candidates.not_shared:
         names = ", ".join(candidates.not_shared)
         said.append(f"only some tables have {names}: candidates that differ in nothing else count as one, and members do not have them")

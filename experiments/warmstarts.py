@@ -7,8 +7,8 @@ training.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from experiments.candidates import candidates_of, scores_of
 from experiments.vectorised import Curves, n_draws, schedule, simulate_all
 from lcbench.errors import UserError
+from lcbench.merge import check_same_rows
 from lcbench.query import Origin
 from lcbench.store import names_of
 from lcbench.table import CurveTable
@@ -38,6 +39,17 @@ class WarmStarts:
     """Epochs of a training."""
     n_candidates: int
 
+    def on(self, tasks: Collection[str]) -> WarmStarts:
+        """The same of some of the tasks; what was chosen for them was chosen from all others, as before.
+
+        Raises:
+            UserError: if one of them is not there.
+        """
+        if strange := [task for task in tasks if task not in self.tasks]:
+            raise UserError(f"`--tasks` names {', '.join(strange)}, but there are {', '.join(self.tasks)}")
+        places = [self.tasks.index(task) for task in tasks]
+        return replace(self, tasks=list(tasks), regrets={name: values[:, places] for name, values in self.regrets.items()})
+
 
 def warm_starts(tables: Sequence[CurveTable], size: int = 16, metric: str = "val_accuracy", seeds: int = 200) -> WarmStarts:
     """Judge ways to begin.
@@ -50,7 +62,8 @@ def warm_starts(tables: Sequence[CurveTable], size: int = 16, metric: str = "val
         seeds: S, the orders in which Hyperband meets the configurations; its mean is taken.
 
     Raises:
-        UserError: if there are fewer than two tasks, one on which nothing has a score, or a portfolio was not trained on all of them.
+        UserError: if there are fewer than two tasks, one on which nothing has a score, tables of one task are of different rows, or a
+            portfolio was not trained on all of them, or is not the only one.
     """
     drawn = [part for table in tables if len(part := _of_origin(table, Origin.RANDOM))]
     candidates = candidates_of(drawn, metric) if drawn else None
@@ -89,10 +102,14 @@ def _of_origin(table: CurveTable, origin: Origin) -> CurveTable:
 def _members(tables: Sequence[CurveTable], tasks: Sequence[str], metric: str, epoch: int) -> Floats:  # (k, M)
     """Scores of the members of a portfolio in their order, NaN where a task has fewer or one failed; no row if there is no portfolio."""
     found: dict[str, Floats] = {}
+    first = {names_of(table)[0]: table for table in reversed(tables)}
     for table in tables:
         part = _of_origin(table, Origin.PORTFOLIO)
         if len(part):
             name, whole = names_of(table)[0], np.flatnonzero(part.columns["horizon"] == epoch)
+            check_same_rows(first[name], table)
+            if name in found or len(set(part.columns["seed"].tolist())) > 1:
+                raise UserError(f"members of a portfolio were trained more than once on {name}: give one portfolio, and one seed of it")
             if not len(whole):
                 lengths = ", ".join(map(str, sorted(set(part.columns["horizon"].tolist()))))
                 raise UserError(f"the portfolio was trained for {lengths} epochs on {name}, but the random configurations for {epoch}")
@@ -118,6 +135,7 @@ def _hyperband(regrets: Floats, rungs: Ladder, size: int, seeds: int) -> Floats:
     rng = np.random.default_rng(0)
     rows = np.stack([rng.permutation(len(curves))[: n_draws(steps)] for _ in range(seeds)])
     columns = simulate_all(Curves(1, curves, curves, np.zeros_like(curves)), rows, steps)
-    best = np.minimum.accumulate(columns["val_loss"], axis=1)  # (S, results)
+    found = np.where(np.isfinite(columns["val_loss"]), columns["val_loss"], 1.0)  # what failed counts as the worst, as everywhere
+    best = np.minimum.accumulate(np.minimum(found, 1.0), axis=1)  # (S, results)
     ends = np.searchsorted(columns["epochs_continued"], rungs.max * np.arange(1, size + 1), side="right") - 1
     return np.maximum(best[:, ends], 0.0).mean(axis=0)  # a network of a lower rung may be better than any at the end

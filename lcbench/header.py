@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import os
 import platform
+import subprocess
 import sys
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,10 @@ from ConfigSpace import ConfigurationSpace
 from lcbench.table import CurveTable
 from lcbench.task import TaskInfo
 
-_PACKAGES = ("lcbench-harness", "torch", "numpy", "scikit-learn", "pandas", "ConfigSpace", "h5py", "openml", "hydra-core")
+_PACKAGES = (
+    *("lcbench-harness", "torch", "numba", "llvmlite", "numpy", "scipy", "scikit-learn"),
+    *("pandas", "ConfigSpace", "h5py", "openml", "hydra-core"),
+)
 
 
 def to_plain(table: CurveTable) -> dict[str, Any]:
@@ -60,7 +65,19 @@ def _versions() -> dict[str, str]:
             found[package] = version(package)  # reads metadata; imports nothing
         except PackageNotFoundError:
             continue
-    return found
+    return found | ({"commit": commit} if (commit := _commit()) else {})
+
+
+@cache
+def _commit() -> str:
+    """The commit of the code, with ``-dirty`` if files differ from it; nothing if it is no checkout."""
+    where, words = Path(__file__).resolve().parents[1], ("describe", "--always", "--dirty", "--abbrev=12", "--exclude=*")
+    if not (where / ".git").exists():
+        return ""
+    try:
+        return subprocess.run(["git", "-C", str(where), *words], capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):  # git is not installed, or does not trust the folder
+        return ""
 
 
 def _processor() -> str:

@@ -64,11 +64,28 @@ def choose_metrics(table: CurveTable, patterns: Iterable[str]) -> CurveTable:
     return table.take(range(len(table)), [name for name in table.metrics if name in wanted])
 
 
-def _check_alike(one: CurveTable, other: CurveTable) -> None:
-    if replace(one.task, split="") != replace(other.task, split="") or one.space != other.space:
+def check_same_rows(one: CurveTable, other: CurveTable) -> None:
+    """See that two tables are of the same rows, split alike: curves of others cannot be compared.
+
+    Raises:
+        UserError: if they are of different tasks, or of what has changed between the recordings.
+    """
+    if replace(one.task, split="") != replace(other.task, split=""):
+        raise UserError(f"tables of {one.task.name!r} do not belong together: task {one.task} is not {other.task}; rename one of them")
+    checksums = [table.provenance.get("table_crc32") for table in (one, other)]
+    if None not in checksums and checksums[0] != checksums[1]:
         raise UserError(
-            f"tables of {one.task.name!r} cannot be merged: task {one.task} with space {one.space.name!r} is not "
-            f"{other.task} with space {other.space.name!r}; give one of them another name"
+            f"tables of {one.task.name!r} do not belong together: their rows or splits differ (checksums {checksums[0]} and "
+            f"{checksums[1]}); rename one of them"
+        )
+
+
+def _check_alike(one: CurveTable, other: CurveTable) -> None:
+    check_same_rows(one, other)
+    if one.space != other.space:
+        raise UserError(
+            f"tables of {one.task.name!r} cannot be merged: their spaces {one.space.name!r} and {other.space.name!r} differ; "
+            "rename one of them"
         )
     if one.objective != other.objective:
         raise UserError(

@@ -67,7 +67,7 @@ class TabularBenchmark:
             table: the recorded trainings.
             metric: what is optimised; None for the objective of the recording.
             view: which epochs can be asked for, see `lcbench.view`.
-            seed: seed of the trainings, None for the smallest recorded one.
+            seed: seed of the trainings, None for the one of the most trainings, the smallest of such.
             horizon: annealing horizon of the trainings in epochs, None for the largest recorded one.
 
         Raises:
@@ -80,8 +80,8 @@ class TabularBenchmark:
         self.metric = metric if isinstance(metric, Metric) else _metric(table, metric)
         self.objective = self.metric.on("val")
         """Name of the column whose loss is optimised."""
-        self.seed = _one_of(table, "seed", seed, min)
-        self.horizon = _one_of(table, "horizon", horizon, max)
+        self.seed = _one_of(table, "seed", seed, _most_frequent)
+        self.horizon = _one_of(table, "horizon", horizon, np.max)
         self.rows = _trainings_of(table, self.seed, self.horizon)  # (n,)
         """Row of the table behind every row of the benchmark."""
         self._lengths = table.columns["length"][self.rows]  # (n,)
@@ -353,7 +353,12 @@ def _one_of(table: CurveTable, name: str, wanted: int | None, choose: Any) -> in
     recorded = np.unique(table.columns[name]).tolist()
     if wanted is not None and wanted not in recorded:
         raise UserError(f"`{name}` is {wanted}, but {table.task.name!r} was recorded with {', '.join(map(str, recorded))}")
-    return choose(recorded) if wanted is None else wanted
+    return int(choose(table.columns[name])) if wanted is None else wanted
+
+
+def _most_frequent(values: NDArray[np.int64]) -> int:
+    recorded, counts = np.unique(values, return_counts=True)
+    return int(recorded[np.argmax(counts)])
 
 
 def _trainings_of(table: CurveTable, seed: int, horizon: int) -> NDArray[np.int64]:

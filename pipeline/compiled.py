@@ -27,7 +27,7 @@ from pipeline.preprocessing.raw import SplitName
 from pipeline.programs import Writer, drawn_shares, expected_shares, norms_of
 from pipeline.scores import ClassificationScores
 
-EVALUATION_ROWS = 256
+CLOSE_ROWS = 256
 """Rows per forward pass at evaluation: few enough for what they activate to stay close to the processor."""
 
 
@@ -39,6 +39,7 @@ class CompiledLearner(FlatLearner):
         super().__init__(data, recipe, metric)
         if isinstance(self.scores, ClassificationScores):
             self.scores = CompiledScores(self.scores.weights, self.scores.extra)
+        self._exact = set[SplitName]()  # parts whose outputs are those of torch's layers
         self.loss = _loss(self.scores, str(recipe.settings["loss"]))
         self.target = self.y["train"].float().numpy()
         self.running = self._lay_statistics()
@@ -49,7 +50,7 @@ class CompiledLearner(FlatLearner):
         self._limits = np.array([limit for limit, _ in drops], np.uint32), np.array([scale for _, scale in drops], np.float32)
         silent = Noise(np.zeros((len(drops), 2), np.uint32), *self._limits, expected_shares(self.blocks))
         self.net = Net(program, silent, state, self.running, new_memory(program, len(self.running), self.size))
-        self.evaluated = self.net._replace(memory=new_memory(program, len(self.running), EVALUATION_ROWS))
+        self.evaluation = self.net._replace(memory=new_memory(program, len(self.running), CLOSE_ROWS))
 
     def _lay_statistics(self) -> NDArray[np.float32]:
         """The running statistics of the normalisations side by side; the network looks at them."""
@@ -82,12 +83,14 @@ class CompiledLearner(FlatLearner):
         train(self.X["train"].numpy(), self.target, self.first_batch(), net, self.loss, self.rule(1, 0.0, 1))
 
     def _outputs(self, split: SplitName) -> Tensor:
-        return torch.from_numpy(predict(self.X[split].numpy(), self.evaluated))
+        self._exact.discard(split)
+        return torch.from_numpy(predict(self.X[split].numpy(), self.evaluation))
 
     def predictions(self, split: SplitName) -> NDArray[np.float32]:
         """As torch's own layers have them, which is what will predict with these weights: equal to the last bit."""
-        if split in self.outputs:
+        if split in self.outputs and split not in self._exact:
             self.outputs[split] = super()._outputs(split)
+            self._exact.add(split)
         return super().predictions(split)
 
 

@@ -76,6 +76,10 @@ class LiveBenchmark:
             raise UserError(f"`benchmark.anneal` is {self.anneal!r}, but must be 'full' or 'rung'")
         if self.anneal == "rung" and self.continue_trials:
             raise UserError("`benchmark.anneal` is 'rung', so every rung is a training of its own: set `benchmark.continue_trials=false`")
+        if self.device != "cpu" and (self.keep or self.continue_trials):
+            raise UserError(
+                f"`benchmark.device` is {self.device!r}, but a search trains on cpu: only collections (experiments.collect) train elsewhere"
+            )
         if self.patience is not None and self.patience < 1:
             raise UserError(f"`benchmark.patience` is {self.patience}, but must be at least 1, or null for no early stopping")
 
@@ -105,11 +109,11 @@ class LiveBenchmark:
         training = self._begin(query)
         spent = training.spent_before(query.epoch)
         with Journal(self.directory / "journals" / f"{multiprocessing.current_process().name}.journal") as journal:
-            diverged = finished(self._train(training, query, journal.append))
+            status, reason = finished(self._train(training, query, journal.append))
         curve = LearningCurve.from_entries(training.entries)
         seconds = max(float(curve.seconds[-1]) - spent, 0.0)
-        if diverged:
-            return Result.failure(query, Status.DIVERGED, diverged, curve=curve, seconds=seconds)
+        if status is not Status.SUCCESS:
+            return Result.failure(query, status, reason, curve=curve, seconds=seconds)
         if self.continue_trials:
             training.save(self._checkpoint(query))
         judged = training.judge()
@@ -125,23 +129,31 @@ class LiveBenchmark:
         """
         return finished(self.recording(query))
 
-    def recording(self, query: Query, clock: Callable[[], float] = time.perf_counter) -> Work[list[dict[str, Any]]]:
-        """`record`, which gives way to other trainings wherever it has set the device to work; seconds are read from `clock`."""
+    def recording(
+        self, query: Query, clock: Callable[[], float] = time.perf_counter, limit: float | None = None
+    ) -> Work[list[dict[str, Any]]]:
+        """`record`, which gives way to other trainings once it is set up, and wherever it has set the device to work.
+
+        Args:
+            query: what to train.
+            clock: what seconds are read from.
+            limit: seconds after which the training ends as a timeout with the curve that it has; None: never.
+        """
         if self.continue_trials:
             raise ValueError("this is a bug: only a benchmark with continue_trials=False can record")
         one_thread()
         training, records = self._begin(query, clock), list[dict[str, Any]]()
-        diverged = yield from self._train(training, query, records.append)
-        status = Status.DIVERGED if diverged else Status.SUCCESS
-        end = end_record(trial=query.trial, horizon=self.horizon(query), epoch=query.epoch, status=status, error=diverged)
+        yield
+        status, reason = yield from self._train(training, query, records.append, limit)
+        end = end_record(trial=query.trial, horizon=self.horizon(query), epoch=query.epoch, status=status, error=reason)
         return [*records, end]
 
     def gives_way(self, query: Query) -> bool:
-        """Whether `recording` leaves the processor to others while a device trains."""
+        """Whether `recording` leaves the processor to others while a device trains; never for what might embed columns."""
         from pipeline.flat import is_dense
 
         settings = self.search_space.settings(query.configuration)
-        return self.device != "cpu" and is_dense(settings, embeds=settings["embedding"] != "none")
+        return self.device != "cpu" and not self.published_defects and is_dense(settings, embeds=settings["embedding"] != "none")
 
     @property
     def extra_epochs(self) -> int:
@@ -168,8 +180,10 @@ class LiveBenchmark:
             return training
         return begin()  # the checkpoint is damaged, or already further: train again
 
-    def _train(self, training: Training, query: Query, append: Callable[[dict[str, Any]], None]) -> Work[str]:
-        """Advance to the epoch of the query, every epoch to `append`; returns why the training diverged, or nothing."""
+    def _train(
+        self, training: Training, query: Query, append: Callable[[dict[str, Any]], None], limit: float | None = None
+    ) -> Work[tuple[Status, str]]:
+        """Advance to the epoch of the query, every epoch to `append`; returns how it ended, and why if not well."""
         name: dict[str, Any] = {"trial": query.trial, "horizon": self.horizon(query)}
         saved = training.entries[-1].seconds if training.entries else 0.0
         if not training.entries:
@@ -177,13 +191,16 @@ class LiveBenchmark:
         while training.epoch < query.epoch + self.extra_epochs and not training.stopped:
             epoch, seconds, values = yield from training.advancing()
             append(epoch_record(**name, epoch=epoch, seconds=seconds, values=values))
-            bad = [column for column in ("train_loss", self.metric.on("val")) if not math.isfinite(values[column])]
+            judged = ("train_loss", "val_loss", self.metric.on("val"))  # the last step of an epoch shows in what is evaluated after it
+            bad = [column for column in judged if not math.isfinite(values.get(column, 0.0))]
             if bad:
-                return f"{bad[0]} is {values[bad[0]]} after epoch {epoch}"
+                return Status.DIVERGED, f"{bad[0]} is {values[bad[0]]} after epoch {epoch}"
+            if limit is not None and seconds > limit and epoch < query.epoch:
+                return Status.TIMEOUT, f"ended after epoch {epoch}, which was beyond the time limit of {limit:g} s"
             if self.continue_trials and seconds - saved > CHECKPOINT_SECONDS:
                 training.save(self._checkpoint(query))
                 saved = seconds
-        return ""
+        return Status.SUCCESS, ""
 
     def _keep(self, training: Training, query: Query, epoch: int) -> None:
         """Store the networks of the judged epoch with their predictions."""

@@ -37,7 +37,7 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Recorded:
-    """What became of a chunk: as many trainings as the child came to, and why it came to no more."""
+    """What became of a chunk: all its trainings, or none and why the child was lost with them."""
 
     chunk: Chunk
     trainings: tuple[Records, ...]
@@ -63,8 +63,11 @@ class Recorder:
         return self.sandbox.identity
 
     def evaluate(self, chunk: Chunk) -> Recorded:
-        """Train a chunk; never raises for what a training does."""
-        answer = self.sandbox.call(_record, chunk, times=len(chunk.queries))
+        """Train a chunk; never raises for what a training does.
+
+        The child is killed when all trainings together take longer than they may; one that takes too long by itself ends with an epoch.
+        """
+        answer = self.sandbox.call(_record, chunk, self.sandbox.limits.seconds, times=len(chunk.queries))
         return Recorded(chunk, (), answer) if isinstance(answer, Failure) else Recorded(chunk, tuple(answer))
 
 
@@ -79,20 +82,20 @@ def what_is_missing(device: str) -> str:
     return ""
 
 
-def _record(chunk: Chunk) -> Sequence[Records]:
+def _record(chunk: Chunk, limit: float | None) -> Sequence[Records]:
     """In the child: a training that raises is a crash, and the next one goes on; without memory nothing does."""
     done: dict[int, Records] = {}
     for gives_way in (True, False):  # what does not would hold the others up, and they would pay for it
         turns = Turns(RESIDENT if gives_way else 1)
         places = [place for place, query in enumerate(chunk.queries) if chunk.live.gives_way(query) == gives_way]
-        for number, records in turns.results(_attempt(chunk, chunk.queries[place], turns.clock) for place in places):
+        for number, records in turns.results(_attempt(chunk, chunk.queries[place], turns.clock, limit) for place in places):
             done[places[number]] = records
     return [done[place] for place in sorted(done)]
 
 
-def _attempt(chunk: Chunk, query: Query, clock: Callable[[], float]) -> Work[Records]:
+def _attempt(chunk: Chunk, query: Query, clock: Callable[[], float], limit: float | None) -> Work[Records]:
     try:
-        return (yield from chunk.live.recording(query, clock))
+        return (yield from chunk.live.recording(query, clock, limit))
     except MemoryError:
         raise
     except Exception as error:

@@ -25,6 +25,7 @@ from pipeline.members import FOLDER, PREPROCESSORS, model_file, network_state
 from pipeline.predictor import FittedNetwork, Part, load_parts, load_states
 from pipeline.preprocessing import cache
 from pipeline.preprocessing.raw import RawTable
+from pipeline.threads import one_thread
 from pipeline.traditional.model import build
 
 
@@ -79,7 +80,7 @@ def _refit_network(state: dict[str, Any], raw: RawTable, X: NDArray[np.float64],
     from pipeline.learner import Recipe
     from pipeline.training import Training
 
-    torch.set_num_threads(1)
+    one_thread()
     recipe = Recipe(state["settings"], state["seed"], state["horizon"])
     data, preprocessor = cache.make(replace(raw, rows=raw.rows | {"test": raw.rows["val"]}), recipe.settings, recipe.seed)
     training = Training([data], recipe)
@@ -91,7 +92,10 @@ def _refit_network(state: dict[str, Any], raw: RawTable, X: NDArray[np.float64],
     folder = path.parents[1]
     view = f"refitted-{cache.folder(folder, recipe.settings, recipe.seed).name}"
     trained = network_state(training.learners[0], view, state["epoch"])
-    test = FittedNetwork(trained).predict(preprocessor.transform(X)) if len(X) else np.zeros((0, raw.info.n_outputs), np.float32)
+    network = FittedNetwork(trained)
+    if not np.isfinite(network.predict(preprocessor.transform(raw.values[raw.rows["train"]]))).all():  # its last step shows in no loss
+        raise ValueError(f"what it predicts is not finite after epoch {training.epoch}")
+    test = network.predict(preprocessor.transform(X)) if len(X) else np.zeros((0, raw.info.n_outputs), np.float32)
     with replacing(folder / PREPROCESSORS / f"{view}.pkl") as temporary, temporary.open("wb") as pickled:
         pickle.dump(preprocessor, pickled)
     with replacing(path) as temporary:

@@ -131,7 +131,7 @@ class ResidentLearner(FlatLearner):
         x = X.index_select(0, rows)
         if self.recipe.settings["augmentation"] == "mixup":
             x = share * x + (1 - share) * X.index_select(0, partners)
-        activated, out = self._through(x, noisy=True)
+        activated, out = self._activations(x, noisy=True)
         self.seen.index_copy_(0, self.at, out[None])
         delta = self._loss_gradient(out, y.index_select(0, rows), y.index_select(0, partners), share)
         for layer in range(len(self.weights) - 1, -1, -1):
@@ -142,7 +142,7 @@ class ResidentLearner(FlatLearner):
                 change = torch.mm(delta, self.weights[layer][0]) * self.drops[layer - 1][1]
                 delta = torch.where(activated[layer] <= 0, 0.0, change)
 
-    def _through(self, x: Tensor, *, noisy: bool) -> tuple[list[Tensor], Tensor]:  # (n, d) -> L times (n, a), (n, C)
+    def _activations(self, x: Tensor, *, noisy: bool) -> tuple[list[Tensor], Tensor]:  # (n, d) -> L times (n, a), (n, C)
         """What goes into every layer, and what comes out of the last."""
         activated = [x]
         for layer, (weights, bias) in enumerate(self.weights[:-1]):
@@ -203,7 +203,7 @@ class ResidentLearner(FlatLearner):
         self.measured.copy_(torch.cat([*scores, statistics_on_device(self.changes)]))
 
     def _outputs(self, split: SplitName) -> Tensor:  # (n, C)
-        return torch.cat([self._through(rows, noisy=False)[1] for rows in self.X[split].split(EVALUATION_ROWS)])
+        return torch.cat([self._activations(rows, noisy=False)[1] for rows in self.X[split].split(EVALUATION_ROWS)])
 
 
 def _on(device: torch.device, values: NDArray[Any]) -> Tensor:

@@ -1,6 +1,6 @@
 """Many works that take turns in one thread: while one waits for a device, the others set it to work.
 
-A work is a generator that yields wherever it may wait, and returns its result.
+A work is a generator that yields once it is set up and then wherever it may wait, and returns its result.
 """
 
 from __future__ import annotations
@@ -37,7 +37,10 @@ class Turns:
         self._shared, self._looked = 0.0, time.perf_counter()
 
     def clock(self) -> float:
-        """Seconds of which works that are done side by side have an equal share each: alone, those of any clock."""
+        """Seconds of which works that are done side by side have an equal share each: alone, those of any clock.
+
+        While a work is set up, which is its first step, the clock stands still.
+        """
         now = time.perf_counter()
         self._shared += (now - self._looked) / max(len(self._active), 1)
         self._looked = now
@@ -49,15 +52,28 @@ class Turns:
         while True:
             while len(self._active) < self._most and (one := next(waiting, None)) is not None:
                 self.clock()  # who is there shares until here
-                self._active.append(one)
+                end = _step(one[1])
+                self._looked = time.perf_counter()
+                if end is None:
+                    self._active.append(one)
+                else:
+                    yield one[0], end.value
             if not self._active:
                 return
             place, work = self._active[0]
-            try:
-                next(work)
-            except StopIteration as end:
+            end = _step(work)
+            if end is None:
+                self._active.rotate(-1)
+            else:
                 self.clock()
                 self._active.popleft()
                 yield place, end.value
-            else:
-                self._active.rotate(-1)
+
+
+def _step(work: Work) -> StopIteration | None:
+    """Go on to where a work waits next; how it ended, if it did."""
+    try:
+        next(work)
+    except StopIteration as end:
+        return end
+    return None

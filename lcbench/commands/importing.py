@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from lcbench.commands.progress import progress_bar
-from lcbench.commands.sources import KINDS, Reading, read_source
+from lcbench.commands.sources import KINDS, SUFFIXES, Reading, read_source
 from lcbench.database import Database
 from lcbench.errors import UserError
 from lcbench.merge import choose_metrics, merge
@@ -24,8 +24,8 @@ from lcbench.table import CurveTable
 HELP = "bring recorded curves from anywhere into one database"
 DESCRIPTION = f"""Bring curves into one database. A source can be any of: {KINDS}.
 Tables of one task and space are merged; an existing database is extended, unless --replace. The options that choose or
-describe are about the sources, not about what DB holds already. Surrogates of tables that are extended are dropped,
-because they know nothing of the new curves: fit them again."""
+describe are about the sources, not about what DB holds already. Surrogates come along, but for those of tables that are
+put together from several or cut down: they know nothing of that, so fit them again."""
 
 
 def add(parser: ArgumentParser) -> None:
@@ -51,7 +51,7 @@ def add(parser: ArgumentParser) -> None:
 def run(options: Namespace, console: Console) -> int:
     """Import, and say what the database holds then."""
     target: Path = options.to
-    if target.suffix not in (".h5", ".hdf5"):
+    if target.suffix not in SUFFIXES:
         raise UserError(f"`--to` is {target}, but a database is a .h5 file")
     target.parent.mkdir(parents=True, exist_ok=True)
     said: list[str] = []
@@ -61,7 +61,8 @@ def run(options: Namespace, console: Console) -> int:
         old = list(read_source(target, reading)) if target.exists() and not options.replace else []
         known = {id(table) for table in old}
         named = _by_name([*old, *(table for path in options.sources for table in read_source(path, reading))])
-        models = _still_valid(target, named) if old else []
+        sources = [*([target] if old else []), *([] if options.metrics or options.finished else options.sources)]
+        models = [model for source in sources for model in _still_valid(source, named)]
         del old
         write_curves(target, _merged(named, known, options, said), layout=options.layout, models=models)
         shutil.rmtree(scratch, ignore_errors=True)
@@ -95,9 +96,11 @@ def _wanted(table: CurveTable, options: Namespace) -> CurveTable:
     return replace(table, provenance=origin)
 
 
-def _still_valid(target: Path, named: list[list[CurveTable]]) -> list[FittedModel]:
-    """Models of the tables that nothing is added to."""
-    database, untouched = Database(target), {names_of(tables[0]) for tables in named if len(tables) == 1}
+def _still_valid(source: Path, named: list[list[CurveTable]]) -> list[FittedModel]:
+    """Models of those tables of a database that come from it alone."""
+    if source.is_dir() or source.suffix not in SUFFIXES:
+        return []
+    database, untouched = Database(source), {names_of(tables[0]) for tables in named if len(tables) == 1}
     return [model for name in database.models if name in untouched for model in database.fitted(*name)]
 
 

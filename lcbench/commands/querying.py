@@ -39,7 +39,7 @@ def add(parser: ArgumentParser) -> None:
     parser.add_argument("--config", nargs="+", metavar="NAME=VALUE", help="one training, by all its hyperparameters")
     parser.add_argument("--best", type=int, default=5, metavar="K", help="how many configurations to list (default 5)")
     parser.add_argument("--view", choices=list(VIEWS), default="trained", help="which epochs count (default trained: from 1 on)")
-    parser.add_argument("--seed", type=int, help="seed of the trainings (default: the smallest recorded)")
+    parser.add_argument("--seed", type=int, help="seed of the trainings (default: that of the most trainings)")
     parser.add_argument("--horizon", type=int, help="annealing horizon of the trainings (default: the largest recorded)")
     parser.add_argument("--csv", action="store_true", help="plain CSV with every digit")
 

@@ -47,7 +47,7 @@ def read_source(path: Path, reading: Reading) -> Iterator[CurveTable]:
         raise UserError(f"there is no file or directory {path}; an import takes {KINDS}")
     if path.is_dir():
         yield _run(path)
-    elif path.suffix in (".h5", ".hdf5"):
+    elif path.suffix in SUFFIXES:
         yield from _checked(Database(path))
     elif path.suffix == ".parquet":
         from lcbench.formats.mfpbench import read_mfpbench
@@ -63,6 +63,8 @@ def read_source(path: Path, reading: Reading) -> Iterator[CurveTable]:
         raise UserError(f"{path} is nothing that can be imported: an import takes {KINDS}")
 
 
+SUFFIXES = (".h5", ".hdf5")
+"""Of databases."""
 KINDS = (
     "run directories (runs/live/…), databases (.h5), LCBench's published files (.json, .zip), TaskSet tables (.json, .json.xz) "
     "and mf-prior-bench's LCBench tables (.parquet)"

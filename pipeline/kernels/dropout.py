@@ -34,7 +34,7 @@ def limit_and_scale(rate: float) -> tuple[np.uint32, np.float32]:
 
 @compiled
 def fill_mask(out: NDArray, start: int, key: Key, limit: np.uint32, scale: np.float32) -> None:  # (n,) float32
-    """What the units `start`, `start` + 1, … are multiplied with."""
+    """What the units `start`, `start` + 1, … are multiplied with; after 2**32 of them they come again."""
     for i in range(len(out)):
         kept = mixed(np.uint32(start + i), key[0], key[1]) >= limit
         out[i] = scale if kept else np.float32(0)

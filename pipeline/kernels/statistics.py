@@ -19,7 +19,10 @@ LANES = 16
 
 @compiled
 def moments_and_quantiles(values: NDArray, shares: NDArray) -> NDArray:  # (n,) float32, (q,) -> (3 + q,)
-    """Maximum, mean, standard deviation, then quantiles as numpy interpolates them; all NaN if one value is."""
+    """Maximum, mean, standard deviation, then quantiles as numpy interpolates them; all NaN if one value is.
+
+    Shares increase, and two of them lie at least a rank apart where there are more than `SORTED_BELOW` values.
+    """
     n = len(values)
     found = np.full(3 + len(shares), np.nan)
     total, squares = _sums(values, np.float64(0))

@@ -19,7 +19,7 @@ class Linear(nn.Linear):
 class BatchNorm(nn.BatchNorm1d):
     """Batch normalisation that, in training, treats a batch of one row as evaluation does: with the running statistics, left as they are.
 
-    The variance of one row does not exist, so torch refuses such a batch; a table whose last batch is a single row has one.
+    The variance of one row does not exist, so torch refuses such a batch; ``batch_size=1`` makes them, and a table with one row.
 
     Shape: (batch, width) -> (batch, width). Number of parameters: 2 * width.
     """

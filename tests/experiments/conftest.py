@@ -2,12 +2,16 @@
 
 import json
 import os
+import runpy
+import shutil
+import signal
 import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import get_class
 from omegaconf import OmegaConf
 
@@ -73,3 +77,37 @@ class Door:
 @pytest.fixture
 def door(tmp_path):
     return Door(tmp_path / "runs")
+
+
+@pytest.fixture(scope="module")
+def recorded(request, tmp_path_factory):
+    """The run directories of one finished run, made by the words `FAST` of the module."""
+    door = Door(tmp_path_factory.mktemp("recorded") / "runs")
+    assert door(*request.module.FAST).returncode == 0
+    return door.runs
+
+
+@pytest.fixture
+def finished(door, recorded):
+    """The directory of a run that is finished."""
+    shutil.copytree(recorded, door.runs)
+    (directory,) = (path.parent for path in door.runs.rglob("DONE"))
+    return directory
+
+
+@pytest.fixture
+def door_here(tmp_path, monkeypatch, capfd):
+    """The door within this process, for what is refused before anything is trained: the imports are spared."""
+    terminate = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+
+    def enter(*overrides):
+        monkeypatch.setattr(sys, "argv", [str(ROOT / "run.py"), f"runs={tmp_path / 'runs'}", *overrides])
+        with pytest.raises(SystemExit) as left:
+            runpy.run_path(sys.argv[0], run_name="__main__")
+        said = capfd.readouterr()
+        return subprocess.CompletedProcess(sys.argv, left.value.code, said.out, said.err)
+
+    yield enter
+    signal.signal(signal.SIGTERM, terminate)
+    GlobalHydra.instance().clear()

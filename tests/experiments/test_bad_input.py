@@ -1,19 +1,16 @@
 """Bad input through the real door: one sentence, exit code 2, no traceback, and nothing recorded is lost."""
 
 import re
-import runpy
 import shutil
-import signal
 import subprocess
 import sys
 
 import numpy as np
 import pandas as pd
 import pytest
-from hydra.core.global_hydra import GlobalHydra
 
 from lcbench.rundir import read_run
-from tests.experiments.conftest import OPTIMIZERS, ROOT, Door
+from tests.experiments.conftest import OPTIMIZERS, ROOT
 
 FAST = ("debug=fast", "budget.trials=2")
 
@@ -25,24 +22,6 @@ def _refused(answer):
     assert len(lines) == 1, answer.stderr
     assert lines[0].startswith("error: ")
     return lines[0]
-
-
-@pytest.fixture
-def door_here(tmp_path, monkeypatch, capfd):
-    """The door within this process, for what is refused before anything is trained: the imports are spared."""
-    terminate = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
-
-    def enter(*overrides):
-        monkeypatch.setattr(sys, "argv", [str(ROOT / "run.py"), f"runs={tmp_path / 'runs'}", *overrides])
-        with pytest.raises(SystemExit) as left:
-            runpy.run_path(sys.argv[0], run_name="__main__")
-        said = capfd.readouterr()
-        return subprocess.CompletedProcess(sys.argv, left.value.code, said.out, said.err)
-
-    yield enter
-    signal.signal(signal.SIGTERM, terminate)
-    GlobalHydra.instance().clear()
 
 
 @pytest.mark.parametrize(
@@ -186,21 +165,11 @@ def test_an_unreadable_cache_is_one_sentence(door, tmp_path, openml_cache):
     assert broken.read_bytes() == b"<not xml"
 
 
-@pytest.fixture(scope="module")
-def recorded(tmp_path_factory):
-    """The run directories of one finished run."""
-    door = Door(tmp_path_factory.mktemp("recorded") / "runs")
-    assert door(*FAST).returncode == 0
-    return door.runs
-
-
 @pytest.fixture
-def unfinished(door, recorded):
+def unfinished(finished):
     """The directory of a run that was recorded and not finished."""
-    shutil.copytree(recorded, door.runs)
-    (directory,) = (path.parent for path in door.runs.rglob("DONE"))
-    (directory / "DONE").unlink()
-    return directory
+    (finished / "DONE").unlink()
+    return finished
 
 
 def _damage(path, share=0.5):
@@ -247,8 +216,8 @@ def test_damaged_small_files_are_one_sentence(door, unfinished, name, damage):
     assert str(unfinished / name) in _refused(door(*FAST))
 
 
+@pytest.mark.usefixtures("finished")
 def test_an_extension_cannot_shrink_a_run(door):
-    door(*FAST)
     assert "`budget.trials` was 2 and is now 1" in _refused(door("debug=fast", "budget.trials=1", "extend=true"))
     assert door(*FAST).returncode == 0
 

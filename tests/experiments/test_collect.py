@@ -41,20 +41,15 @@ def tables(path):
     return {table.task.name: table for table in read_curves(path / "database.h5")}
 
 
-def values(table):
-    """What two collections must share: everything but the seconds."""
-    names = {name: column for name, column in table.columns.items() if name != "error"}
-    return {training.trial: training for training in table.trainings}, names
-
-
 def assert_equal(one, other):
+    """Two collections share everything but the seconds."""
     assert one.keys() == other.keys()
     for name in one:
-        (rows, _), (others, _) = values(one[name]), values(other[name])
+        rows, others = ({training.trial: training for training in table.trainings} for table in (one[name], other[name]))
         assert rows.keys() == others.keys()
         for trial, row in rows.items():
             twin = others[trial]
-            assert (row.configuration, row.seed, row.horizon, row.status) == (twin.configuration, twin.seed, twin.horizon, twin.status)
+            assert {**vars(row), "curve": None} == {**vars(twin), "curve": None}
             assert row.curve.values.keys() == twin.curve.values.keys()
             for column, numbers in row.curve.values.items():
                 assert np.array_equal(numbers, twin.curve.values[column], equal_nan=True), column
@@ -169,6 +164,13 @@ def test_a_plan_fixes_nothing_and_a_collection_goes_on_under_its_name_alone(tmp_
     assert {table.space.name: len(table) for table in tables(tmp_path / "default").values()} == {"tiny": 1}
 
 
+def test_under_its_name_alone_it_keeps_the_changes_of_its_space(tmp_path):
+    run(tmp_path, "tasks=wine", "configs=1")
+    config, tasks = composed([f"collections={tmp_path}"])
+    collect(config, tasks, Console(quiet=True))
+    assert config.space.updates == {"max_units": [64, 128]}
+
+
 def test_help_says_everything():
     answer = subprocess.run([sys.executable, "-m", "experiments.collect", "--help"], cwd=ROOT, capture_output=True, text=True, check=True)
     assert "configs: 200" in answer.stdout
@@ -220,7 +222,7 @@ class FailingBenchmark:
     def gives_way(self, query):
         return False
 
-    def recording(self, query, clock):
+    def recording(self, query, clock, limit):
         yield
         if query.trial == 3:
             match self.how:

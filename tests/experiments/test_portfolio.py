@@ -69,9 +69,26 @@ def test_seeds_are_averaged_and_other_horizons_do_not_count():
 
 def test_what_did_not_get_that_far_is_not_known():
     short = fake_training(7, horizon=6)
-    candidates = candidates_of([fake_table(3, more=[replace(short, horizon=12)]), fake_table(2, task=OTHER)])
+    candidates = candidates_of([fake_table(3, more=[replace(short, horizon=12)]), fake_table(8, task=OTHER)])
     assert candidates.tasks == [TASK.name, "other"]
-    assert np.isnan(candidates.scores).tolist() == [[False, False], [False, False], [False, True], [True, True]]
+    assert np.isnan(candidates.scores).tolist() == [[False, False], [False, False], [False, False], [True, False]]
+
+
+def test_where_some_were_trained_everywhere_the_others_are_no_candidates():
+    ragged = candidates_of([fake_table(5), fake_table(3, task=OTHER)])
+    assert ragged.scores == pytest.approx(candidates_of([fake_table(3), fake_table(3, task=OTHER)]).scores)
+    assert (len(ragged.configurations), ragged.n_apart) == (3, 2)
+    assert "2 configurations are no candidates" in remarks(ragged, construct(ragged, 2))[0]
+
+
+def test_members_of_another_portfolio_are_no_candidates():
+    tables = [fake_table(3, task=task, more=[fake_training(9, origin="portfolio")]) for task in (TASK, OTHER)]
+    assert candidates_of(tables).configurations == candidates_of([fake_table(3), fake_table(3, task=OTHER)]).configurations
+
+
+def test_tables_of_other_rows_are_refused():
+    with pytest.raises(UserError, match="checksums 1 and 2"):
+        candidates_of([fake_table(3, table_crc32=1), fake_table(3, table_crc32=2)])
 
 
 def with_embedding(task, n=3):
@@ -188,7 +205,7 @@ def test_build_takes_the_directory_of_a_run_beside_a_database(tmp_path, capsys):
     assert main(["build", str(tmp_path / "run"), str(tmp_path / "mine.h5"), "--size", "2", "--to", str(tmp_path / "out.json")]) == 0
     header = json.loads((tmp_path / "out.json").read_text())
     assert (header["tasks"], header["epoch"], header["licence"]) == (["other", TASK.name], 2, "not stated, CC0")
-    assert "1 of 3 candidates were measured on every task" in said(capsys)
+    assert "2 configurations are no candidates, because they were not trained on every task" in said(capsys)
 
 
 @pytest.mark.parametrize(

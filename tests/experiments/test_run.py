@@ -2,7 +2,6 @@
 
 import json
 import random
-import shutil
 import signal
 import time
 
@@ -13,26 +12,9 @@ import pytest
 from lcbench.journal import read_journal
 from lcbench.rundir import read_run
 from lcbench.store import read_curves
-from tests.experiments.conftest import Door
 
 FAST = ("debug=fast",)
 TIMES = ("seconds", "seconds_trained", "fit_seconds", "predict_seconds_per_1000")
-
-
-@pytest.fixture(scope="module")
-def recorded(tmp_path_factory):
-    """The run directories of one finished run."""
-    door = Door(tmp_path_factory.mktemp("recorded") / "runs")
-    assert door(*FAST).returncode == 0
-    return door.runs
-
-
-@pytest.fixture
-def finished(door, recorded):
-    """The directory of a run that is finished."""
-    shutil.copytree(recorded, door.runs)
-    (directory,) = (path.parent for path in door.runs.rglob("DONE"))
-    return directory
 
 
 def _without_times(value):
@@ -90,7 +72,8 @@ def test_same_seed_in_two_processes_gives_the_same_summary(door):
     assert one["n_trials"] == 12
 
 
-def test_the_same_command_reports_a_finished_run_and_does_not_repeat_it(door, finished):
+@pytest.mark.usefixtures("finished")
+def test_the_same_command_reports_a_finished_run_and_does_not_repeat_it(door):
     before = {path: path.read_bytes() for path in door.runs.rglob("*") if path.is_file()}
     answer = door(*FAST)
     assert answer.returncode == 0
@@ -99,14 +82,16 @@ def test_the_same_command_reports_a_finished_run_and_does_not_repeat_it(door, fi
     assert {path: path.read_bytes() for path in door.runs.rglob("*") if path.is_file()} == before
 
 
-def test_a_differing_configuration_is_refused_with_the_difference(door, finished):
+@pytest.mark.usefixtures("finished")
+def test_a_differing_configuration_is_refused_with_the_difference(door):
     answer = door(*FAST, "optimizer.random_fraction=0.5", "budget.trials=9")
     assert answer.returncode == 2
     assert "`budget.trials` was 7 and is now 9, `optimizer.random_fraction` was 0.333" in answer.stderr
     assert len(answer.stderr.strip().splitlines()) == 1
 
 
-def test_a_larger_budget_extends_a_run_when_asked(door, finished):
+@pytest.mark.usefixtures("finished")
+def test_a_larger_budget_extends_a_run_when_asked(door):
     refused = door(*FAST, "budget.trials=9")
     assert "extend=true goes on with it under a larger budget" in refused.stderr
     answer = door(*FAST, "budget.trials=9", "extend=true")

@@ -367,15 +367,15 @@ def test_one_of_several_spaces_is_named(simulated):
         ("benchmark=tabullar", "`benchmark` is 'tabullar', but must be one of live, surrogate, tabular; did you mean 'tabular'?"),
     ],
 )
-def test_a_bad_override_is_one_sentence_and_leaves_nothing(door, database, override, sentence):
+def test_a_bad_override_is_one_sentence_and_leaves_nothing(door_here, tmp_path, database, override, sentence):
     given = {word.split("=")[0] for word in override.split()}
     mine = ("benchmark=tabular", f"benchmark.database={database}", "task=vehicle")
-    answer = door(*(word for word in mine if word.split("=")[0] not in given), *override.split())
+    answer = door_here(*(word for word in mine if word.split("=")[0] not in given), *override.split())
     assert answer.returncode == 2, answer.stdout + answer.stderr
     lines = answer.stderr.strip().splitlines()
     assert len(lines) == 1, answer.stderr
     assert sentence.format(database=database) in lines[0]
-    assert not door.runs.exists()
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_table_that_is_too_short_says_what_fits(simulated):

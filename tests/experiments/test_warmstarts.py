@@ -11,9 +11,13 @@ from experiments.candidates import candidates_of
 from experiments.warmstarts import GREEDY, HYPERBAND, RANDOM, TRIED, warm_starts
 from lcbench.curve import LearningCurve
 from lcbench.errors import UserError
+from lcbench.query import Result
+from lcbench.space import lcbench_space
 from lcbench.store import write_curves
 from lcbench.table import CurveTable
 from optimizers.greedy import greedy, random_by_size, regrets_of
+from optimizers.hyperband import Hyperband
+from optimizers.rungs import ladder
 from tests.lcbench.curve_strategies import TASK
 from tests.lcbench.tables import fake_table, fake_training
 
@@ -78,14 +82,69 @@ def test_hyperband_is_charged_what_its_rungs_cost(found):
             survivors = np.sort(np.argsort(-scores[rows, 1], kind="stable")[:4])[:2]
             regrets.append(max(0.0, best - max(scores[rows, 1].max(), scores[rows[survivors], 3].max())) / unit)
         assert found.regrets[HYPERBAND][0, t] == pytest.approx(np.mean(regrets), abs=1e-6)
-    assert np.all(np.diff(found.regrets[HYPERBAND], axis=0) <= 0)
 
 
 def _n_draws():
     from experiments.vectorised import n_draws, schedule
-    from optimizers.rungs import ladder
 
     return n_draws(schedule("hyperband", ladder(12, 1, 2), 3 * 12))
+
+
+def test_every_training_of_hyperband_counts_as_often_as_its_epochs(found):
+    """After k trainings' worth of epochs the best of what the paths of a plain simulation have told."""
+    for t, table in enumerate(_tables(_members(101, 100, 102))):
+        scores = table.curves[table.plane("val_accuracy")].astype(float)
+        best, unit = scores[:, 12].max(), np.ptp(scores[:, 12])
+        rng, regrets = np.random.default_rng(0), []
+        for _ in range(SEEDS):
+            regrets.append(_hyperband(rng.permutation(N)[: _n_draws()], (best - scores) / unit))
+        assert found.regrets[HYPERBAND][:, t] == pytest.approx(np.mean(regrets, axis=0), abs=1e-6)
+
+
+def _hyperband(rows, regrets):
+    """Regret after 12, 24 and 36 epochs of the real optimizer, which is asked and told one network at a time."""
+    optimizer = Hyperband(lcbench_space(), ladder(12, 1, 2), np.random.default_rng(0))
+    fresh, place, trained, spent, best, told = iter(rows), {}, {}, 0, 1.0, []
+    while True:
+        query = optimizer.ask()
+        if query.trial not in place:
+            place[query.trial] = next(fresh)
+        spent += query.epoch - trained.get(query.trial, 0)
+        while spent > 12 * (len(told) + 1):
+            told.append(best)
+            if len(told) == 3:
+                return told
+        trained[query.trial] = query.epoch
+        regret = regrets[place[query.trial], query.epoch]
+        best = min(best, max(regret, 0.0))
+        curve = LearningCurve(np.arange(query.epoch + 1), np.arange(query.epoch + 1.0))
+        optimizer.tell(Result.measured(query, curve, regret, 1.0))
+
+
+def test_a_network_that_failed_counts_as_the_worst_for_hyperband_too():
+    broken = LearningCurve(np.arange(1), [0.0], {"val_accuracy": [0.1]})
+    failed = [fake_training(trial, status="diverged", curve=broken) for trial in range(100, 160)]
+    found = warm_starts(_tables(failed), size=3, seeds=SEEDS)
+    assert np.isfinite(found.regrets[HYPERBAND]).all()
+    assert found.regrets[HYPERBAND].max() <= 1
+
+
+def test_what_one_task_lacks_is_nowhere_a_candidate():
+    one, two, three = _tables()
+    ragged = warm_starts([one, two, three.take(range(34))], size=3, seeds=SEEDS)
+    even = warm_starts([table.take(range(34)) for table in (one, two, three)], size=3, seeds=SEEDS)
+    assert ragged.n_candidates == 34
+    for name, regrets in even.regrets.items():
+        assert ragged.regrets[name] == pytest.approx(regrets)
+
+
+def test_some_tasks_are_judged_by_what_was_chosen_from_all(found):
+    some = found.on(["three", "one"])
+    assert some.tasks == ["three", "one"]
+    for name, regrets in found.regrets.items():
+        assert np.array_equal(some.regrets[name], regrets[:, [2, 0]])
+    with pytest.raises(UserError, match="`--tasks` names four, but there are one, two, three"):
+        found.on(["four"])
 
 
 def test_a_member_that_failed_counts_as_the_worst():
@@ -99,6 +158,10 @@ def test_without_a_portfolio_there_is_no_line_of_it():
     assert set(warm_starts(_tables(), size=2, seeds=3).regrets) == {GREEDY, RANDOM, HYPERBAND}
 
 
+def _of_rows(checksum):
+    return replace(_tables()[0], provenance={"table_crc32": checksum})
+
+
 @pytest.mark.parametrize(
     ("tables", "said"),
     [
@@ -107,6 +170,9 @@ def test_without_a_portfolio_there_is_no_line_of_it():
         (lambda: [*_tables(_members(100))[:1], *_tables()[1:]], "not on two, three"),
         (lambda: _tables([fake_training(100, origin="portfolio", horizon=6)]), "for 6 epochs on one, but the random configurations for 12"),
         (lambda: [table.take(range(9)) for table in _tables()], "Hyperband needs"),
+        (lambda: _tables([*_members(100), fake_training(100, origin="portfolio", seed=2)]), "more than once on one"),
+        (lambda: [*_tables(), *_tables(_members(100)), *_tables(_members(101))], "more than once on one"),
+        (lambda: [_of_rows(7), _of_rows(8), *_tables()], "checksums 7 and 8"),
     ],
 )
 def test_what_is_missing_is_said(tables, said):

@@ -124,8 +124,8 @@ def test_the_space_of_a_task_as_a_table(door):
         (("space=tiny", "portfolio=greedy2021"), "no member of"),
     ],
 )
-def test_bad_input_is_one_sentence(door, overrides, words):
-    answer = door(*overrides)
+def test_bad_input_is_one_sentence(door_here, overrides, words):
+    answer = door_here(*overrides)
     assert answer.returncode == 2, answer.stdout + answer.stderr
     assert words in answer.stderr
     assert len(answer.stderr.strip().splitlines()) == 1

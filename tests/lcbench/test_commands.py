@@ -79,6 +79,18 @@ def test_models_stay_where_nothing_was_added(tmp_path):
     assert Database(tmp_path / "all.h5").fitted("adult")[0].arrays["a"].tolist() == [0, 1, 2]
 
 
+def test_models_of_a_source_come_along_where_its_table_stays_as_it_is(tmp_path):
+    other = fake_table(3, task=fake_table(0).task.__class__(**{**vars(fake_table(0).task), "name": "adult"}))
+    model = {task: FittedModel(task, "lcbench", "seconds", {"a": np.arange(3.0)}, {"kind": "none"}) for task in ("adult", "vehicle")}
+    write_curves(tmp_path / "one.h5", [fake_table(5), other], models=model.values())
+    write_curves(tmp_path / "two.h5", [fake_table(7)])
+    words = ["import", str(tmp_path / "one.h5"), str(tmp_path / "two.h5"), "--to"]
+    assert main([*words, str(tmp_path / "all.h5")]) == 0
+    assert list(Database(tmp_path / "all.h5").models) == [("adult", "lcbench")]
+    assert main([*words, str(tmp_path / "cut.h5"), "--metrics", "val_accuracy"]) == 0
+    assert list(Database(tmp_path / "cut.h5").models) == []
+
+
 def test_what_cannot_be_imported_says_what_can(tmp_path, capsys, database):
     (tmp_path / "x.txt").write_text("hello")
     (tmp_path / "folder").mkdir()

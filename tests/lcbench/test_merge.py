@@ -65,14 +65,15 @@ def test_provenance_keeps_what_differs():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"task": dataclasses.replace(fake_table(0).task, n_val=7)}, "tables of 'vehicle' cannot be merged: task"),
+        ({"task": dataclasses.replace(fake_table(0).task, n_val=7)}, "tables of 'vehicle' do not belong together: task"),
+        ({"provenance": {"table_crc32": 2}}, r"rows or splits differ \(checksums 1 and 2\)"),
         ({"objective": "val_cross_entropy"}, "were recorded for"),
         ({"units": ("percent", "fraction", "nat")}, "'val_accuracy' on 'vehicle' is stored in fraction and in percent"),
     ],
 )
 def test_what_does_not_belong_together_is_refused(changes, message):
     with pytest.raises(UserError, match=message):
-        merge([fake_table(2), dataclasses.replace(fake_table(3), **changes)])
+        merge([fake_table(2, table_crc32=1), dataclasses.replace(fake_table(3), **changes)])
 
 
 def test_chosen_metrics_and_the_objective_stay():

@@ -94,6 +94,13 @@ def test_a_view_says_which_epochs_can_be_asked_for(view, first, last):
     assert benchmark.evaluate(_query(0, 1)).curve.seconds[0] == (0.0 if view == "syne-tune" else 0.25)
 
 
+def test_a_few_trainings_of_another_seed_do_not_hide_the_others():
+    more = [fake_training(10 + i, seed=0) for i in range(2)]
+    table = fake_table(4, seeds=(1,), more=more)
+    assert (TabularBenchmark(table).seed, len(TabularBenchmark(table))) == (1, 4)
+    assert TabularBenchmark(fake_table(4, seeds=(2, 1))).seed == 1
+
+
 def test_seeds_and_horizons_are_separate_trainings():
     table = fake_table(4, seeds=(1, 2, 3), horizons=(6, 12))
     values = {(seed, horizon): TabularBenchmark(table, seed=seed, horizon=horizon).value(2, 6) for seed in (1, 2, 3) for horizon in (6, 12)}

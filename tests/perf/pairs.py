@@ -45,6 +45,9 @@ def main() -> None:
                 both = np.isfinite(layers) & np.isfinite(other)
                 apart = np.abs(layers - other)[both]
                 worst[i, k] = apart.max(), (apart / layers[both]).max()
+                if (np.isfinite(layers) != np.isfinite(other)).any():
+                    ends = [int(np.isfinite(curve).sum()) - 1 for curve in (layers, other)]
+                    print(f"configuration {i}: torch's layers diverge after epoch {ends[0]}, the others after {ends[1]}")
             (compiled, share), (resident, _) = worst[i]
             print(f"configuration {i:2}: compiled {compiled:.2e} ({share:.1e} of the loss), resident {resident:.2e}", flush=True)
     for k, name in enumerate(("compiled", "resident")):

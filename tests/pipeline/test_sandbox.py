@@ -15,6 +15,7 @@ import pytest
 from lcbench.query import Query, Status
 from lcbench.space import sample
 from pipeline.sandbox import Failure, Limits, Sandbox, run_in_child
+from pipeline.threads import one_thread
 from tests.fakes import MisbehavingBenchmark, sleep_for_ever
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,8 +63,10 @@ def _leave():
 
 def _threads():
     import torch
+    from threadpoolctl import threadpool_info
 
-    return os.environ["OMP_NUM_THREADS"], torch.get_num_threads()
+    one_thread()
+    return torch.get_num_threads(), *{library["num_threads"] for library in threadpool_info()}
 
 
 def _unpicklable():
@@ -145,8 +148,10 @@ def test_many_supervisors_lose_no_exit_code():
     assert {failure.status for failure in failures} == {Status.MEMOUT}
 
 
-def test_children_have_one_thread():
-    assert run_in_child(_threads, limits=Limits())[0] == "1"
+def test_children_compute_on_one_thread_whatever_the_environment_says(monkeypatch):
+    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        monkeypatch.setenv(variable, "8")
+    assert run_in_child(_threads, limits=Limits()) == (1, 1)
 
 
 def test_limits_must_be_positive():

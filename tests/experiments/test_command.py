@@ -1,0 +1,44 @@
+"""The harness as a process of its own."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from experiments import command
+from lcbench.errors import UserError
+
+LEAVES_A_CHILD = """
+import subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(100)"])
+print(child.pid)
+print("error: `seed` is -1")
+sys.exit(2)
+"""
+
+
+def test_a_refusal_does_not_wait_for_what_the_command_has_left(capsys):
+    start = time.monotonic()
+    with pytest.raises(UserError, match="`seed` is -1"):
+        command.run(["-c", LEAVES_A_CHILD], echo=True)
+    assert time.monotonic() - start < 50
+    child = int(capsys.readouterr().out.splitlines()[0])
+    deadline = time.monotonic() + 20
+    while _runs(child) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not _runs(child)
+
+
+def _runs(pid):
+    """A process that was killed stays as a zombie where nobody asks after it."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def test_what_fails_otherwise_is_shown():
+    with pytest.raises(RuntimeError, match=r"(?s)ended with exit code 1:.*ZeroDivisionError"):
+        command.run(["-c", "1 / 0"], echo=False)

@@ -1,0 +1,63 @@
+"""The benchmark that trains: how a training ends that does not end well."""
+
+from dataclasses import replace
+
+import pytest
+
+from lcbench.errors import UserError
+from lcbench.metric import METRICS
+from lcbench.query import Query, Status
+from pipeline.live import LiveBenchmark
+from pipeline.spaces import lcbench
+from pipeline.tasks import bundled_task
+from pipeline.turns import finished
+
+TASK = bundled_task("iris")
+
+
+@pytest.fixture
+def live(tmp_path):
+    benchmark = LiveBenchmark(TASK.info, lcbench.space(TASK.info), 4, METRICS["accuracy"], tmp_path)
+    benchmark.set_up(TASK)
+    return benchmark
+
+
+@pytest.fixture
+def recording(live):
+    return replace(live, keep=False, continue_trials=False)
+
+
+def _query(live, epoch=4):
+    """All rows are one batch, so that an epoch is one step."""
+    configuration = dict(live.space.get_default_configuration()) | {"batch_size": 512}
+    return Query(type(live.space.get_default_configuration())(live.space, values=configuration), epoch, 0)
+
+
+def test_what_the_very_last_step_breaks_is_no_success(live, monkeypatch):
+    """The loss of the training rows is that of before the step, and a network of NaN still has an accuracy."""
+    monkeypatch.setattr("pipeline.training.learning_rate", lambda settings, epoch, horizon, losses: 1e38 if epoch == 2 else 0.01)
+    result = live.evaluate(_query(live, 2))
+    assert result.status is Status.DIVERGED
+    assert "val_loss is" in result.error
+    assert "after epoch 2" in result.error
+    assert not list(live.directory.rglob("*.pt"))
+
+
+def test_a_recording_that_takes_too_long_ends_with_an_epoch_as_a_timeout(recording):
+    ticks = iter(range(1000))
+    *_, end = finished(recording.recording(_query(recording), lambda: float(next(ticks)), 1.5))
+    assert (end["status"], end["error"]) == ("timeout", "ended after epoch 1, which was beyond the time limit of 1.5 s")
+    records = finished(recording.recording(_query(recording), lambda: float(next(ticks)), 1.5))
+    assert [record["epoch"] for record in records if "values" in record] == [0, 1]
+
+
+def test_one_that_is_done_when_it_is_over_its_time_is_a_success(recording):
+    ticks = iter(range(1000))
+    *_, end = finished(recording.recording(_query(recording, 1), lambda: float(next(ticks)), 1.5))
+    assert end["status"] == "success"
+
+
+@pytest.mark.parametrize("changed", [{"keep": False}, {"continue_trials": False}, {}])
+def test_a_search_trains_on_the_processor(live, changed):
+    with pytest.raises(UserError, match=r"`benchmark\.device` is 'cuda', but a search trains on cpu"):
+        replace(live, device="cuda", **changed)
