@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -70,7 +71,7 @@ def test_header_round_trip(tmp_path):
 def test_provenance_tells_the_kind_of_host_and_not_its_name():
     provenance = provenance_now("CC0")
     assert set(provenance) == {"created", "versions", "host", "licence"}
-    assert os.uname().nodename not in json.dumps(provenance)
+    assert os.uname().nodename not in re.findall(r"[\w.-]+", json.dumps(provenance))
     assert provenance["versions"]["numpy"] == np.__version__
     assert provenance["created"].endswith("+00:00")
 
