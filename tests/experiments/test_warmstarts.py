@@ -71,19 +71,6 @@ def test_members_count_in_the_order_of_their_numbers(found):
         assert found.regrets[TRIED][:, t] == pytest.approx(expected, abs=1e-6)
 
 
-def test_hyperband_is_charged_what_its_rungs_cost(found):
-    """With rungs 1, 3, 6, 12 the first 12 epochs train eight configurations for one epoch, and the best two of them for two more."""
-    for t, table in enumerate(_tables(_members(101, 100, 102))):
-        scores = table.curves[table.plane("val_accuracy")].astype(float)
-        best, unit = scores[:, 12].max(), np.ptp(scores[:, 12])
-        rng, regrets = np.random.default_rng(0), []
-        for _ in range(SEEDS):
-            rows = rng.permutation(N)[: _n_draws()][:8]
-            survivors = np.sort(np.argsort(-scores[rows, 1], kind="stable")[:4])[:2]
-            regrets.append(max(0.0, best - max(scores[rows, 1].max(), scores[rows[survivors], 3].max())) / unit)
-        assert found.regrets[HYPERBAND][0, t] == pytest.approx(np.mean(regrets), abs=1e-6)
-
-
 def _n_draws():
     from experiments.vectorised import n_draws, schedule
 
