@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 CHUNK_SECONDS = 5.0
 """Trainings that one child does take about so long together."""
 LONGEST_CHUNK = 64
+SHARES = 4
+"""A chunk is at most one of so many shares per worker of what is left, so that all workers end at about the same time."""
 SHARED = ("space", "metric", "trial", "openml")
 """Keys that the runs of a collection have from it."""
 PROBES = 8
@@ -68,19 +70,19 @@ class Source:
             self.waiting.extend(islice(self.missing, 1))
         return self.waiting[0].trial % PER_SEED if self.waiting else None
 
-    def chunk(self) -> Chunk:
-        """The next trainings, as many as `_size` says."""
-        size = self._size()
+    def chunk(self, most: int = LONGEST_CHUNK) -> Chunk:
+        """The next trainings, as many as `_size` says; on a processor at most so many."""
+        size = self._size(most)
         self.alone = max(self.alone - 1, 0)
         self.waiting.extend(islice(self.missing, max(0, size - len(self.waiting))))
         return Chunk(self.live, tuple(self.waiting.popleft() for _ in range(min(size, len(self.waiting)))))
 
-    def _size(self) -> int:
+    def _size(self, most: int) -> int:
         """About `CHUNK_SECONDS` of trainings, on a device as many as it has room for; one before it is known how long one takes."""
         mean = self.recording.mean_seconds
         if mean is None or self.alone:
             return 1
-        return max(1, min(LONGEST_CHUNK, int(CHUNK_SECONDS / max(mean, 1e-3)))) if self.live.device == "cpu" else 4 * RESIDENT
+        return max(1, min(most, int(CHUNK_SECONDS / max(mean, 1e-3)))) if self.live.device == "cpu" else 4 * RESIDENT
 
 
 def collect(config: DictConfig, tasks: dict[str, DictConfig], console: Console) -> None:
@@ -190,14 +192,17 @@ def _record_all(sources: dict[str, Source], executor: Workers, wanted: Wanted, c
     """Keep every worker busy with the configurations that are furthest behind, and write what comes."""
     start = time.monotonic()
     n_all = sum(wanted.n_missing(source.recording) for source in sources.values())
-    done, running = 0, 0
+    done, running, given = 0, 0, 0
     with progress_bar(console) as show:
         show(0, n_all, "starting")
         while True:
             in_time = config.seconds is None or time.monotonic() - start < config.seconds
-            while in_time and running < 2 * executor.slots and (chunk := _next_chunk(sources)):
+            while (
+                in_time and running < 2 * executor.slots and (chunk := _next_chunk(sources, (n_all - given) // (SHARES * executor.slots)))
+            ):
                 executor.submit(chunk)
                 running += 1
+                given += len(chunk.queries)
             if not running:
                 return
             recorded: Any = executor.next()
@@ -206,10 +211,10 @@ def _record_all(sources: dict[str, Source], executor: Workers, wanted: Wanted, c
             show(done, max(n_all, done), f"{recorded.chunk.live.task.name}, configuration {recorded.chunk.queries[-1].trial % PER_SEED}")
 
 
-def _next_chunk(sources: dict[str, Source]) -> Chunk | None:
+def _next_chunk(sources: dict[str, Source], most: int) -> Chunk | None:
     """Of the task that is furthest behind, so that a collection that stops holds the same configurations of all."""
     places = [(source.next_trial, number) for number, source in enumerate(sources.values()) if source.next_trial is not None]
-    return list(sources.values())[min(places)[1]].chunk() if places else None
+    return list(sources.values())[min(places)[1]].chunk(min(max(most, 1), LONGEST_CHUNK)) if places else None
 
 
 def _write(recorded: Recorded, source: Source) -> int:
