@@ -197,9 +197,10 @@ def _record_all(sources: dict[str, Source], executor: Workers, wanted: Wanted, c
         show(0, n_all, "starting")
         while True:
             in_time = config.seconds is None or time.monotonic() - start < config.seconds
-            while (
-                in_time and running < 2 * executor.slots and (chunk := _next_chunk(sources, (n_all - given) // (SHARES * executor.slots)))
-            ):
+            while in_time and running < 2 * executor.slots:
+                chunk = _next_chunk(sources, (n_all - given) // (SHARES * executor.slots))
+                if chunk is None:
+                    break
                 executor.submit(chunk)
                 running += 1
                 given += len(chunk.queries)
