@@ -78,7 +78,7 @@ def candidates_of(tables: Sequence[CurveTable], metric: str = "val_accuracy", ep
             hyperparameter.
     """
     _sign(metric)  # refuses what is no column before anything is read
-    by_task = _by_task(tables)
+    tasks = _tasks(tables)
     last = min((_checked(table, metric).n_entries - 1 for table in tables), default=0)
     epoch = last if epoch is None else epoch
     if not 1 <= epoch <= last:
@@ -88,7 +88,6 @@ def candidates_of(tables: Sequence[CurveTable], metric: str = "val_accuracy", ep
         raise UserError(
             "the tables share no hyperparameter, so that no configuration of one is one of another: build a portfolio from each"
         )
-    tasks = list(by_task)
     found: dict[str, dict[str, Any]] = {}
     measured: dict[tuple[str, int], list[float]] = {}
     for table in tables:
@@ -114,15 +113,12 @@ def candidates_of(tables: Sequence[CurveTable], metric: str = "val_accuracy", ep
     )
 
 
-def _by_task(tables: Sequence[CurveTable]) -> dict[str, list[CurveTable]]:
-    """Tables by the name of their task, which must be the same task."""
-    found: dict[str, list[CurveTable]] = {}
+def _tasks(tables: Sequence[CurveTable]) -> list[str]:
+    """Names of the tasks; all tables of one name must be of the same rows."""
+    first: dict[str, CurveTable] = {}
     for table in tables:
-        same = found.setdefault(names_of(table)[0], [])
-        if same:
-            check_same_rows(same[0], table)
-        same.append(table)
-    return found
+        check_same_rows(first.setdefault(names_of(table)[0], table), table)
+    return list(first)
 
 
 def scores_of(table: CurveTable, rows: NDArray[np.int64], metric: str, epoch: int) -> NDArray[np.float64]:  # (n,)
