@@ -133,12 +133,17 @@ def build_optimizer(
         except ValueError as error:
             raise UserError(f"`prior` cannot be built: {error}") from None
     path = _portfolio_path(config, optimizer)
-    if path is not None:
+    if path is None:
+        return optimizer
+    try:
         members, notes = read_members(path, space)
-        optimizer = Portfolio(optimizer, members)
-        for note in notes:
-            say(note)
-    return optimizer
+    except UserError as error:
+        if config.portfolio.name != "auto":
+            raise
+        members, notes = [], [f"no portfolio is tried first: {error}"]
+    for note in notes:
+        say(note)
+    return Portfolio(optimizer, members) if members else optimizer
 
 
 def _portfolio_path(config: DictConfig, optimizer: Optimizer) -> Path | None:

@@ -7,6 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from numpy.typing import NDArray
@@ -111,7 +112,7 @@ class Ensembling:
         """Choose the last ensemble, save it as the predictor of the run, and return what the summary says of it."""
         with self._lock:
             if self._constant and not self._kept:
-                self._offer(self._constant)
+                self._offer(replace(self._constant, ms=0.0))  # a model that answers, whatever the cap on milliseconds
             ensemble = self.builder.ensemble()
             self._follow(ensemble)
             members = dict(zip(ensemble.members, ensemble.weights, strict=True))

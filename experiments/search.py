@@ -26,6 +26,7 @@ from lcbench.errors import UserError
 from lcbench.header import provenance_now
 from lcbench.rundir import HEADER, pack, read_header, read_run, write_header
 from lcbench.task import TaskInfo
+from optimizers.optimizer import Optimizer
 from pipeline.ensemble import check_options
 from pipeline.live import LiveBenchmark
 from pipeline.metrics import metric_for
@@ -37,8 +38,11 @@ REPORT_SHARE, REPORT_SECONDS = 0.05, 5.0
 """Of a run's seconds this share, and at most so many, are kept for the last ensemble, packing and reporting."""
 REFIT_SHARE = 0.2
 """Of a run's seconds this share is kept to refit the ensemble, where that is asked for."""
-ANY_TASK = TaskInfo("any", "classification", None, 0, "none", 1, 1, 1, 1, 2)
-"""Stands for the task before one is loaded: spaces and schedules can be checked with it."""
+ANY_TASKS = (
+    TaskInfo("any", "classification", None, 0, "none", 1, 1, 1, 1, 2),
+    TaskInfo("any", "regression", None, 0, "none", 1, 1, 1, 1, 0),
+)
+"""Stand for the task before one is loaded: what is legal for neither is refused at once."""
 
 
 def search(config: DictConfig, console: Console, start: float) -> dict[str, Any]:
@@ -55,8 +59,8 @@ def search(config: DictConfig, console: Console, start: float) -> dict[str, Any]
     if config.plan:
         live, ladder = config.benchmark, build.build_ladder(config)
         account = Account(budget, bool(live.continue_trials), extra_epochs=int(live.published_defects))
-        optimizer = build.build_optimizer(config, build.build_space(config, ANY_TASK).space, ladder)
-        return show_plan(f"plan of {config.optimizer.name} on {task_name(config.task)}", optimizer, account, ladder, console)
+        title = f"plan of {config.optimizer.name} on {task_name(config.task)}"
+        return show_plan(title, _optimizer_of_any(config), account, ladder, console)
     names = {
         "benchmark": config.benchmark.name,
         "task": task_name(config.task),
@@ -88,13 +92,24 @@ def check(config: DictConfig) -> Budget:
     check_folds(config.cross_validation)
     check_policy(config.incumbent)
     Limits(config.trial.seconds, config.trial.memory_mb)
-    chosen(config.traditional, ANY_TASK)
+    chosen(config.traditional, ANY_TASKS[0])
     check_options(**ensemble_options(config))
     check_rows(config.refit)
     if config.refit and not config.ensemble.size:
         raise UserError(f"`refit` is {config.refit!r}, but with ensemble.size=0 no model is kept: set one of the two")
-    build.build_optimizer(config, build.build_space(config, ANY_TASK).space, build.build_ladder(config))
+    _optimizer_of_any(config)
     return Budget.of(config.budget)
+
+
+def _optimizer_of_any(config: DictConfig) -> Optimizer:
+    """The optimizer with the space, the portfolio and the beliefs for the first kind of task that they are legal for."""
+    refusals = []
+    for info in ANY_TASKS:
+        try:
+            return build.build_optimizer(config, build.build_space(config, info).space, build.build_ladder(config))
+        except UserError as error:
+            refusals.append(str(error))
+    raise UserError("; on a regression: ".join(dict.fromkeys(refusals)))
 
 
 def ensemble_options(config: DictConfig) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from experiments.command import quoted
 from experiments.estimator import AutoTabular, AutoTabularClassifier, AutoTabularRegressor, Table
+from experiments.leaderboard import statistics
 from lcbench.errors import UserError
 from lcbench.task import TaskInfo
 from pipeline.metrics import metric_for, score
@@ -25,6 +26,7 @@ METRICS = {
     "root_mean_squared_error": "rmse",
     "mean_squared_error": "neg_mean_squared_error",
     "median_absolute_error": "neg_median_absolute_error",
+    "mean_squared_log_error": "neg_mean_squared_log_error",
     "f1": "f1_macro",
 }
 """Auto-PyTorch's names of metrics that have another one here."""
@@ -76,6 +78,7 @@ class TabularTask:
         self.seed, self.n_jobs, self.directory = seed, n_jobs, temporary_directory
         self.ensemble_size, self.ensemble_nbest = ensemble_size, ensemble_nbest
         self.metric = self._metric
+        self.dataset_name: str | None = None
         self._fitted: AutoTabular | None = None
         self.search_space_updates = dict(search_space_updates or {})
 
@@ -94,6 +97,8 @@ class TabularTask:
         enable_traditional_pipeline: bool = True,
         memory_limit: int = 4096,
         portfolio_selection: str | None = None,
+        dataset_name: str | None = None,
+        budget_type: str = "epochs",
     ) -> TabularTask:
         """Search for networks, choose the ensemble, and keep it.
 
@@ -111,11 +116,15 @@ class TabularTask:
             enable_traditional_pipeline: fit the models beside the networks, too.
             memory_limit: mebibytes of one training.
             portfolio_selection: ``greedy``, the path of a portfolio, or None for what the optimizer uses by default.
+            dataset_name: what `sprint_statistics` calls the table.
+            budget_type: ``epochs``.
         """
         if X_train is None or y_train is None:
             raise UserError("`X_train` or `y_train` is None, but must be the table to learn from and its target")
         if not total_walltime_limit > 0:
             raise UserError(f"`total_walltime_limit` is {total_walltime_limit}, but must be seconds above 0")
+        if budget_type != "epochs":
+            raise UserError(f"`budget_type` is {budget_type!r}, but must be epochs: `min_budget` and `max_budget` count them")
         overrides = [
             f"fidelity.min_epochs={min_budget}",
             f"fidelity.max_epochs={max_budget}",
@@ -139,6 +148,7 @@ class TabularTask:
             directory=self.directory,
             overrides=overrides,
         )
+        self.dataset_name = dataset_name
         self._fitted = estimator.fit(
             _of_types(X_train, feat_types), y_train, None if X_test is None else _of_types(X_test, feat_types), y_test
         )
@@ -180,7 +190,8 @@ class TabularTask:
 
     def sprint_statistics(self) -> str:
         """How the search went, in a few lines."""
-        return self.estimator.sprint_statistics()
+        summary = self.estimator.summary_
+        return statistics({**summary, "task": self.dataset_name or summary["task"]})
 
     def get_incumbent_results(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """The best configuration of a network, and its scores."""

@@ -38,8 +38,8 @@ class Adapted:
 def adapted(values: Mapping[str, Any], space: ConfigurationSpace) -> Adapted:
     """The configuration of `space` that is nearest to a member, {hyperparameter: value}.
 
-    Choices are never changed, numbers are clipped to their range. What is mostly unknown to the space is a member of another one, and
-    would leave little more than the default configuration.
+    Choices are never changed, numbers are clipped to their range, which may be a single number. What is mostly unknown to the space is a
+    member of another one, and would leave little more than the default configuration.
 
     Raises:
         UserError: if a choice is not offered, a number is none, most names are unknown, or a forbidden clause is hit.
@@ -56,7 +56,8 @@ def adapted(values: Mapping[str, Any], space: ConfigurationSpace) -> Adapted:
         if name in values:
             legal[name] = _nearest(hyperparameter, values[name])
             if legal[name] != values[name]:
-                how = "clipped" if not hyperparameter.lower <= values[name] <= hyperparameter.upper else "rounded"
+                low, high = _bounds(hyperparameter) or (values[name],) * 2
+                how = "rounded" if low <= values[name] <= high else "clipped"
                 moved.append(f"{name} {values[name]} is {how} to {legal[name]}")
         else:
             legal[name] = hyperparameter.default_value
@@ -77,13 +78,27 @@ def _foreign(unknown: list[str], values: Mapping[str, Any], space: Configuration
 
 def _nearest(hyperparameter: Hyperparameter, value: Any) -> Any:
     """The legal value nearest to `value`, which it equals unless it is a number."""
-    if isinstance(hyperparameter, CategoricalHyperparameter | OrdinalHyperparameter | Constant):
+    bounds = _bounds(hyperparameter)
+    if bounds is None:
         return _offered(hyperparameter, value)
-    lower, upper = hyperparameter.lower, hyperparameter.upper
-    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
-        raise UserError(f"`{hyperparameter.name}` is {value!r}, but must be a number in {lower}..{upper}")
-    clipped = min(max(value, lower), upper)
+    if not _is_number(value):
+        raise UserError(f"`{hyperparameter.name}` is {value!r}, but must be a number in {bounds[0]}..{bounds[1]}")
+    clipped = min(max(value, bounds[0]), bounds[1])
+    if isinstance(hyperparameter, Constant):
+        return hyperparameter.value
     return round(clipped) if isinstance(hyperparameter, IntegerHyperparameter) else float(clipped)
+
+
+def _bounds(hyperparameter: Hyperparameter) -> tuple[float, float] | None:
+    """Range of a number, which may be fixed; None for a choice."""
+    if isinstance(hyperparameter, Constant):
+        return (hyperparameter.value, hyperparameter.value) if _is_number(hyperparameter.value) else None
+    choice = isinstance(hyperparameter, CategoricalHyperparameter | OrdinalHyperparameter)
+    return None if choice else (hyperparameter.lower, hyperparameter.upper)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
 
 
 def _offered(hyperparameter: Hyperparameter, value: Any) -> Any:

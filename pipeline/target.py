@@ -27,7 +27,7 @@ def kind_of(target: pd.Series) -> Kind:
     numbers = _target_numbers(target)
     if numbers is None or pd.api.types.is_bool_dtype(target.dtype):
         return "classification"
-    fractions = pd.api.types.is_float_dtype(target.dtype) or bool((numbers % 1 != 0).any())
+    fractions = bool((numbers.dropna() % 1 != 0).any())
     return "regression" if fractions or numbers.nunique() > MANY_VALUES else "classification"
 
 

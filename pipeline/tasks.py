@@ -20,15 +20,13 @@ from lcbench.task import Kind, TaskInfo
 from pipeline.openml_cache import Problem, read_folds, read_problem, read_table, use_openml_cache
 from pipeline.openml_download import fetch
 from pipeline.splits import FEW_ROWS, FOLDS, FRACTION, VALIDATION, Rows, folded, resplit, validated
-from pipeline.table import SUFFIXES, named, read_file, text_columns, typed
+from pipeline.table import SUFFIXES, listed, named, read_file, text_columns, typed
 from pipeline.target import kind_of, target_values, with_target
 
 __all__ = ["BUNDLED", "Task", "bundled_task", "file_task", "openml_task", "task_name", "use_openml_cache"]
 
 BUNDLED = ("digits", "breast_cancer", "wine", "iris", "diabetes")
 """Tables that scikit-learn brings along: no download, no cache."""
-EXACT = 2**53
-"""Below it a float is the whole number that it looks like."""
 Split = Literal["official", "resplit"]
 
 
@@ -190,7 +188,16 @@ def file_task(
         rows = validated(np.arange(n_rest), np.arange(n_rest, len(y)), f"tested on {Path(test_path).name}")
     else:
         rows = resplit(y, classes=bool(classes), name=name, share=test_share)
-    return _task(name, kind, X, (y, classes), rows, (*notes, *more, *inferred))
+    return _task(name, kind, X, (y, classes), rows, (*notes, *more, *inferred, _overview(X, target, kind, classes)))
+
+
+def _overview(X: pd.DataFrame, target: str, kind: Kind, classes: tuple[str, ...]) -> str:
+    """What the columns of a file count as, and what says otherwise."""
+    nominal = [name for name, dtype in X.dtypes.items() if isinstance(dtype, pd.CategoricalDtype)]
+    which = f" ({listed(nominal)})" if nominal else ""
+    columns = f"columns: {X.shape[1] - len(nominal)} numeric, {len(nominal)} categorical{which}"
+    of = f" of {len(classes)} classes" if classes else ""
+    return f"{columns}; {target!r} makes it a {kind}{of} (task.numeric, task.categorical and task.kind say otherwise)"
 
 
 def _read_whole(path: Path, target: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -199,13 +206,6 @@ def _read_whole(path: Path, target: str) -> tuple[pd.DataFrame, tuple[str, ...]]
     where = f"target {named(target, table, 'target', str(path))!r} of {path}"
     number, missing = with_target(table[target], where)
     table = table[number >= 0].reset_index(drop=True)
-    if (
-        missing
-        and pd.api.types.is_float_dtype(table[target].dtype)
-        and (table[target] % 1 == 0).all()
-        and table[target].abs().max() < EXACT
-    ):
-        table[target] = table[target].astype(np.int64)  # it was read as fractions because a cell was empty
     return table, (*notes, *missing)
 
 

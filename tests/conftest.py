@@ -6,8 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from pipeline.sandbox import is_compiled
+
+settings.register_profile("any_machine", deadline=None)  # how long an example takes says nothing where other tests run beside it
+settings.load_profile("any_machine")
 
 
 def pytest_configure(config):

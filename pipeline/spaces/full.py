@@ -1,4 +1,4 @@
-"""Every component of both generations of Auto-PyTorch that is defined for a table, in one space, their defects mended."""
+"""The components of both generations of Auto-PyTorch in one space, their defects mended; docs/auto-pytorch.md says what is left out."""
 
 from __future__ import annotations
 

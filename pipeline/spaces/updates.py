@@ -11,36 +11,54 @@ from dataclasses import replace
 from typing import Any
 
 from ConfigSpace import ConfigurationSpace
+from ConfigSpace.exceptions import ForbiddenValueError
 
 from lcbench.errors import UserError
 from pipeline.spaces.search_space import SearchSpace
+
+SHARES = ("dropout", "probability", "reduction", "max_features")
+"""A hyperparameter with one of these in its name is a share: no range of it reaches beyond 1."""
 
 
 def updated(search_space: SearchSpace, updates: Mapping[str, Any]) -> SearchSpace:
     """The space with other ranges ([low, high]), fewer choices ([a, b]) or constants (a) for the hyperparameters that are named.
 
-    What hangs on a choice that is no longer offered is removed with it. A range may be wider than it was.
+    What hangs on a choice that is no longer offered is removed with it. A range may be wider than it was, unless other hyperparameters
+    hang on the number, or it would be one that there cannot be: a negative rate, a dropout above 1.
 
     Raises:
-        UserError: if a hyperparameter is unknown, or what is wanted is no range or choice of it.
+        UserError: if a hyperparameter is unknown, or what is wanted is no range or choice of it, or the defaults then are forbidden.
     """
+    if not isinstance(updates, Mapping):
+        raise UserError(f"`space.updates` is {updates!r}, but must be {{hyperparameter: [low, high], a list of choices, or a constant}}")
     plain = search_space.space.to_serialized_dict()
     nodes = {node["name"]: node for node in plain["hyperparameters"]}
+    parents = _parents(plain["conditions"])
     for name, wish in updates.items():
         if name not in nodes:
             near = difflib.get_close_matches(name, nodes, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise UserError(f"`space.updates` names {name!r}, but the space {search_space.name!r} has {', '.join(sorted(nodes))}{hint}")
-        wanted = _wish(nodes[name], wish)
+        wanted = _wish(nodes[name], wish, decisive=name in parents)
         kept = {"name": name, "meta": None} if wanted.get("type") == "constant" else dict(nodes[name])
         nodes[name].clear()
         nodes[name].update(kept | wanted)
     _prune(plain, {name: node["choices"] for name, node in nodes.items() if "choices" in node})
-    return replace(search_space, space=ConfigurationSpace.from_serialized_dict(plain))
+    try:
+        return replace(search_space, space=ConfigurationSpace.from_serialized_dict(plain))
+    except ForbiddenValueError as error:
+        why = f"`space.updates` leaves defaults that the space forbids together ({error})"
+        raise UserError(f"{why}: offer other choices, or name first what goes together") from None
 
 
-def _wish(node: Mapping[str, Any], wish: Any) -> dict[str, Any]:
-    """What changes in the description of a hyperparameter."""
+def _parents(conditions: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Names of the hyperparameters that others hang on."""
+    parts = [part for condition in conditions for part in condition.get("conditions", [condition])]
+    return {part["parent"] for part in parts}
+
+
+def _wish(node: Mapping[str, Any], wish: Any, *, decisive: bool) -> dict[str, Any]:
+    """What changes in the description of a hyperparameter; others hang on a decisive one."""
     values = list(wish) if isinstance(wish, Sequence) and not isinstance(wish, str) else [wish]
     if "choices" in node:
         return _choices(node, values)
@@ -53,6 +71,7 @@ def _wish(node: Mapping[str, Any], wish: Any) -> dict[str, Any]:
         raise _refusal(
             node, wish, "a range [low, high] with low at most high" + (", above 0 because its scale is logarithmic" if low <= high else "")
         )
+    _check_bounds(node, wish, (low, high), decisive=decisive)
     if low == high:
         return {"type": "constant", "value": low}
     middle = (low * high) ** 0.5 if node.get("log") else (low + high) / 2
@@ -60,10 +79,21 @@ def _wish(node: Mapping[str, Any], wish: Any) -> dict[str, Any]:
     return {"lower": low, "upper": high, "default_value": node["default_value"] if low <= node["default_value"] <= high else middle}
 
 
+def _check_bounds(node: Mapping[str, Any], wish: Any, bounds: tuple[float, float], *, decisive: bool) -> None:
+    """Refuse a range with numbers that mean nothing."""
+    if decisive and not node["lower"] <= bounds[0] <= bounds[1] <= node["upper"]:
+        raise _refusal(node, wish, f"within {node['lower']}..{node['upper']}, because other hyperparameters hang on it")
+    least = min(1, node["lower"]) if node["type"] == "uniform_int" else 0
+    if node["lower"] >= 0 and bounds[0] < least:
+        raise _refusal(node, wish, f"{least} or more")
+    if bounds[1] > 1 and any(share in node["name"] for share in SHARES):
+        raise _refusal(node, wish, "at most 1")
+
+
 def _choices(node: Mapping[str, Any], values: list[Any]) -> dict[str, Any]:
     unknown = [value for value in values if value not in node["choices"]]
-    if unknown or not values:
-        raise _refusal(node, values, f"some of {', '.join(map(str, node['choices']))}")
+    if unknown or not values or len(set(values)) < len(values):
+        raise _refusal(node, values, f"some of {', '.join(map(str, node['choices']))}, each at most once")
     default = node["default_value"] if node["default_value"] in values else values[0]
     return {"choices": values, "weights": None, "default_value": default}
 

@@ -50,7 +50,7 @@ def studies(draw):
     return Study(pd.DataFrame(rows), about(budget={"epochs": budget, "seconds": None}))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(studies(), st.sampled_from(list(AXES)), st.lists(st.sampled_from([0.0, 0.1, 0.25, 0.5, 1.0]), min_size=1, max_size=4))
 def test_the_grid_equals_a_loop(study, axis, shares):
     assert np.array_equal(study.at(axis, shares), by_hand(study, axis, shares, "regret"), equal_nan=True)

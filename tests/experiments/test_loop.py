@@ -109,7 +109,7 @@ def test_without_a_clock_the_run_does_not_depend_on_who_ends_first(name, workers
 @pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize("limits", [{"trials": 14}, {"epochs": 300}], ids=["trials", "epochs"])
 @pytest.mark.parametrize("workers", [1, 2])
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(data=st.data())
 def test_cut_anywhere_and_resumed_equals_uninterrupted(name, limits, workers, data):
     budget = Budget(**{limit: fewer(name, amount) if limit == "epochs" else amount for limit, amount in limits.items()})

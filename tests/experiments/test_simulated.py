@@ -51,7 +51,7 @@ def take(workers):
 
 
 @given(st.lists(st.floats(0.0, 10.0), min_size=1, max_size=60), st.integers(1, 7))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_the_queue_is_the_schedule_that_one_would_write_down(durations, n_workers):
     workers = Simulated(Lasting(durations), workers=n_workers)
     submitted, ends = 0, []

@@ -25,6 +25,7 @@ def test_the_example_of_auto_pytorch_works_line_by_line():
         optimize_metric="accuracy",
         total_walltime_limit=30,
         func_eval_time_limit_secs=10,
+        dataset_name="digits",
     )
     y_pred = api.predict(X_test)
     score = api.score(y_pred, y_test)
@@ -32,6 +33,7 @@ def test_the_example_of_auto_pytorch_works_line_by_line():
     assert score["accuracy"] > 0.9
     assert api.score(api.predict_proba(X_test), y_test) == score
     assert "Weight" in api.show_models() and "Optimisation metric: accuracy" in api.sprint_statistics()
+    assert "Dataset name: digits" in api.sprint_statistics()
 
 
 @pytest.mark.slow
@@ -63,6 +65,8 @@ def test_what_has_no_meaning_here_is_refused():
         TabularClassificationTask().search(X_train=X)
     with pytest.raises(UserError, match="`total_walltime_limit` is -4"):
         TabularClassificationTask().search(X_train=X, y_train=range(9), total_walltime_limit=-4)
+    with pytest.raises(UserError, match="`budget_type` is 'runtime', but must be epochs"):
+        TabularClassificationTask().search(X_train=X, y_train=range(9), budget_type="runtime")
     with pytest.raises(UserError, match="nothing was searched yet"):
         TabularClassificationTask().predict(X)
 

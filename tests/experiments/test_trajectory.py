@@ -29,7 +29,7 @@ def run(rows):
 
 
 @given(results, st.sampled_from(list(POLICIES)))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_the_incumbent_after_every_result_is_that_of_the_results_so_far(rows, policy):
     told, columns = run(rows)
     best = incumbents(columns, policy, LEVELS[-1])
@@ -39,7 +39,7 @@ def test_the_incumbent_after_every_result_is_that_of_the_results_so_far(rows, po
 
 
 @given(results, st.sampled_from(list(POLICIES)))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_changes_lose_nothing(rows, policy):
     _, columns = run(rows)
     best = incumbents(columns, policy, LEVELS[-1])

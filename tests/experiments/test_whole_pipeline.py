@@ -88,8 +88,9 @@ def test_a_model_that_fails_is_named_and_the_run_goes_on(door):
     assert Predictor.load(answer.directories[0]).members
 
 
-def test_where_everything_fails_the_constant_model_is_kept(door):
-    answer = door(*SMALL, "task=breast_cancer", "traditional=none", "trial.seconds=0.01", "portfolio=none")
+@pytest.mark.parametrize("trouble", [("trial.seconds=0.01",), ("ensemble.max_latency=1e-6", "budget.trials=1")])
+def test_where_nothing_can_be_kept_the_constant_model_is(door, trouble):
+    answer = door(*SMALL, "task=breast_cancer", "traditional=none", "portfolio=none", *trouble)
     assert answer.returncode == 0, answer.stderr
     predictor, table = Predictor.load(answer.directories[0]), bundled_task("breast_cancer")
     assert predictor.names == ("constant",)

@@ -107,6 +107,14 @@ def test_every_schedule_starts_within_its_bounds_and_is_never_negative(schedule)
     [
         ("exponential", {"gamma": 0.8}, lambda o: torch.optim.lr_scheduler.ExponentialLR(o, 0.8)),
         ("step", {"step_size": 3, "gamma": 0.5}, lambda o: torch.optim.lr_scheduler.StepLR(o, 3, 0.5)),
+        *(
+            (
+                "cyclic",
+                {"max_factor": 1.5, "min_factor": 0.1, "cycle_length": 6, "mode": mode},
+                lambda o, mode=mode: torch.optim.lr_scheduler.CyclicLR(o, 0.005, 0.075, 3, mode=mode, cycle_momentum=False),
+            )
+            for mode in ("triangular", "triangular2")
+        ),
         ("warm_restarts", {"t_0": 4, "t_mult": 2.0}, lambda o: torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(o, 4, 2, 1e-8)),
     ],
 )

@@ -38,7 +38,7 @@ def spaces(draw):
 
 
 @given(spaces(), st.integers(0, 2**32 - 1))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_block_of_draws_is_the_draws_one_by_one_to_the_last_bit(space, seed):
     places, rng = cube(space), np.random.default_rng(seed)
     block = places.vectors(places.fair(np.random.default_rng(seed).random((20, len(space)))))
@@ -46,7 +46,7 @@ def test_a_block_of_draws_is_the_draws_one_by_one_to_the_last_bit(space, seed):
 
 
 @given(spaces(), st.integers(0, 2**32 - 1))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_configuration_that_is_read_back_from_its_values_has_the_same_vector(space, seed):
     for configuration in decode(np.random.default_rng(seed).random((20, len(space))), space):
         configuration.check_valid_configuration()
@@ -62,7 +62,7 @@ def test_on_the_lcbench_space_they_are_equal_to_the_last_bit():
 
 
 @given(spaces(), st.integers(0, 2**32 - 1))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_decode_and_encode_are_inverse(space, seed):
     points = encode(decode(np.random.default_rng(seed).random((10, len(space))), space), space)
     assert np.abs(encode(decode(points, space), space) - points).max() <= 1e-12

@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lcbench import journal as journal_module
@@ -34,7 +34,6 @@ def same(a, b):
 
 
 @given(st.lists(records, max_size=5))
-@settings(deadline=None)
 def test_round_trip(tmp_path_factory, some):
     path = write(tmp_path_factory.mktemp("journal") / "a.journal", some)
     assert same(read_journal(path), Contents(some, [], False))
@@ -77,7 +76,6 @@ def test_flipping_any_byte_loses_at_most_one_record(tmp_path):
 
 
 @given(st.binary(max_size=60), st.integers(0, len(RECORDS)))
-@settings(deadline=None)
 def test_foreign_bytes_between_records_lose_nothing_after_the_next_newline(tmp_path_factory, junk, position):
     directory = tmp_path_factory.mktemp("journal")
     before = write(directory / "a.journal", RECORDS[:position]).read_bytes()

@@ -4,7 +4,7 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lcbench.errors import UserError
@@ -57,7 +57,6 @@ def test_one_training_in_one_journal(merged):
 
 
 @given(st.integers(0, 2**32))
-@settings(deadline=None)
 def test_any_distribution_over_journals_gives_the_same_trainings(tmp_path_factory, seed):
     """Trials of one session each: neither the file nor the order of the trials in it matters."""
     rng = random.Random(seed)
@@ -130,7 +129,6 @@ sessions = st.lists(st.tuples(st.integers(0, 5), st.lists(st.floats(0, 100), min
 
 
 @given(sessions)
-@settings(deadline=None)
 def test_seconds_never_decrease_whatever_the_clocks_say(tmp_path_factory, drawn):
     journals = [[epoch(start + i, seconds) for i, seconds in enumerate(clock)] for start, clock in drawn]
     (training,) = _merge(tmp_path_factory, [begin()], *journals)

@@ -56,7 +56,7 @@ def database(tmp_path):
 
 
 @given(st.lists(tables(), max_size=2, unique_by=group_name))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_round_trip(tmp_path_factory, some):
     path = tmp_path_factory.mktemp("store") / "curves.h5"
     write_curves(path, some)
@@ -65,7 +65,7 @@ def test_round_trip(tmp_path_factory, some):
 
 
 @given(tables())
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_types_of_hyperparameters_come_back(tmp_path_factory, drawn):
     path = tmp_path_factory.mktemp("store") / "curves.h5"
     write_curves(path, [drawn])
@@ -74,7 +74,7 @@ def test_types_of_hyperparameters_come_back(tmp_path_factory, drawn):
 
 
 @given(st.lists(st.floats(allow_nan=False), min_size=1, max_size=5))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_values_are_rounded_to_float32_and_seconds_are_not(tmp_path_factory, values):
     path = tmp_path_factory.mktemp("store") / "curves.h5"
     seconds = np.cumsum(np.full(len(values), 0.1))
@@ -296,7 +296,7 @@ def test_no_flipped_byte_gives_wrong_data(database):
 
 
 @given(tables())
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_the_compressed_layout_holds_the_same(tmp_path_factory, drawn):
     path = tmp_path_factory.mktemp("store") / "curves.h5"
     write_curves(path, [drawn], layout="compressed")

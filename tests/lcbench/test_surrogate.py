@@ -150,7 +150,7 @@ def test_parts_come_back_in_any_order(parts):
     assert len(again.model.parts) == len(parts)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(X=points)
 def test_any_configuration_has_a_possible_curve(accuracy, clock, X):
     rng = np.random.default_rng(0)

@@ -57,7 +57,7 @@ def test_the_same_query_gives_the_same_curve_and_a_shorter_one_a_prefix(benchmar
 
 
 @given(st.integers(0, 2**32))
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_seconds_never_go_backwards_and_values_stay_in_bounds(benchmark, number):
     curve = benchmark.curve(_query(12, number=number))
     assert np.all(np.diff(curve.seconds) >= 0)

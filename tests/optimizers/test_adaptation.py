@@ -21,14 +21,15 @@ from lcbench.errors import UserError
 from lcbench.space import plain
 from optimizers.adaptation import adapted
 
-WHOLE = {"batch_size": 64, "size": "m", "kind": 1, "network": "mlp", "dropout": True, "rate": 0.5, "embedding": "none"}
+WHOLE = {"batch_size": 64, "size": "m", "kind": 1, "shape": "funnel", "network": "mlp", "dropout": True, "rate": 0.5, "embedding": "none"}
 
 
 def space():
     joint = ConfigurationSpace(name="small")
     network, dropout = Categorical("network", ["mlp", "resnet"]), Categorical("dropout", [True, False], default=False)
     rate, embedding = Float("rate", (0.1, 1.0), log=True, default=0.2), Categorical("embedding", ["none", "learned"])
-    joint.add(Integer("batch_size", (16, 320), log=True), OrdinalHyperparameter("size", ["s", "m", "l"]), Constant("kind", 1))
+    joint.add(Integer("batch_size", (16, 320), log=True), OrdinalHyperparameter("size", ["s", "m", "l"]))
+    joint.add(Constant("kind", 1), Constant("shape", "funnel"))
     joint.add(network, dropout, rate, embedding)
     joint.add(EqualsCondition(dropout, network, "mlp"), EqualsCondition(rate, dropout, True))
     joint.add(ForbiddenAndConjunction(ForbiddenEqualsClause(embedding, "learned"), ForbiddenEqualsClause(network, "resnet")))
@@ -57,17 +58,23 @@ def test_a_number_moves_to_the_nearest_legal_one(value, legal, words):
     assert type(plain(found.configuration)["batch_size"]) is int
 
 
+def test_a_number_that_the_space_fixes_is_that_number():
+    found = adapted(WHOLE | {"kind": 2}, space())
+    assert (found.configuration["kind"], found.moved) == (1, ["kind 2 is clipped to 1"])
+
+
 def test_what_is_missing_takes_its_default_and_what_is_not_active_is_dropped():
     found = adapted({"batch_size": 64, "network": "mlp", "rate": 0.5}, space())
     assert plain(found.configuration) == {
         "batch_size": 64,
         "size": "s",
         "kind": 1,
+        "shape": "funnel",
         "network": "mlp",
         "dropout": False,
         "embedding": "none",
     }
-    assert (sorted(found.missing), found.inactive) == (["dropout", "embedding", "kind", "size"], ["rate"])
+    assert (sorted(found.missing), found.inactive) == (["dropout", "embedding", "kind", "shape", "size"], ["rate"])
     assert adapted(WHOLE | {"lr": 1}, space()).unknown == ["lr"]
 
 
@@ -78,13 +85,14 @@ def test_what_is_missing_takes_its_default_and_what_is_not_active_is_dropped():
         ({"dropout": 1}, "`dropout` is 1, but the space offers True, False"),
         ({"network": ["mlp"]}, r"`network` is \['mlp'\]"),
         ({"size": "xl"}, "`size` is 'xl', but the space offers s, m, l"),
-        ({"kind": 2}, "`kind` is 2, but the space offers 1"),
+        ({"shape": "brick"}, "`shape` is 'brick', but the space offers funnel"),
+        ({"kind": "two"}, "`kind` is 'two', but must be a number in 1..1"),
         ({"batch_size": "64"}, "`batch_size` is '64', but must be a number in 16..320"),
         ({"batch_size": True}, "`batch_size` is True"),
         ({"rate": math.nan}, "`rate` is nan"),
         ({"rate": None}, "`rate` is None"),
         ({"network": "resnet", "embedding": "learned"}, "[Ff]orbidden"),
-        ({f"x{i}": i for i in range(7)}, "7 of its 14 hyperparameters are unknown to the space 'small': 'x0', 'x1', 'x2' and 4 more"),
+        ({f"x{i}": i for i in range(8)}, "8 of its 16 hyperparameters are unknown to the space 'small': 'x0', 'x1', 'x2' and 5 more"),
     ],
 )
 def test_what_cannot_be_adapted_is_refused_in_a_sentence(changes, sentence):

@@ -47,7 +47,7 @@ def test_it_is_the_library_on_the_unit_cube():
 
 
 @given(order=st.randoms(use_true_random=False), n_open=st.integers(1, 30), fails=st.sampled_from([0.0, 0.3, 0.9]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_generation_is_learned_when_enough_results_are_there(order, n_open, fails):
     """Late, out of order, failed: after every whole generation with a success in it there is one update, and none between."""
     space = floats(3)

@@ -123,7 +123,7 @@ def test_everything_is_learned_from_what_was_evaluated():
     n_open=st.integers(1, 20),
     losses=st.lists(st.sampled_from([0.1, 0.2, 0.2, 0.3, 0.4, 0.5, math.inf]), min_size=80, max_size=250),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_selection_is_a_fold_over_the_results_of_an_epoch(seed, n_open, losses):
     """Fill the population, then take the place of the member that the child was crossed with, or of the next in turn, if not worse."""
     optimizer, shuffle, waiting = make(FLOATS, seed), np.random.default_rng(seed), []

@@ -136,7 +136,7 @@ def check_ask(query, asked, results, plan):
         assert query.origin is Origin.RANDOM
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     n_open=st.integers(1, 20),
     steps=st.lists(st.tuples(st.integers(0, 10**6), st.one_of(st.none(), st.integers(0, 4))), max_size=120),

@@ -35,7 +35,8 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"{name}.parquet"
             table(*shape).to_parquet(path)
-            wall, models, largest = measure("file", options.seconds, 0, [f"task.path={path}", "task.target=label"])
+            words = ["task=file", f"task.path={path}", "task.target=label", f"budget.seconds={options.seconds}"]
+            wall, models, largest = measure(Path(folder) / "runs", words)
         print(f"{name}, {shape[0]} x {shape[1]}: {wall:.1f} s, ensemble of {models}, largest process {largest / 1e6:.0f} MB", flush=True)
 
 

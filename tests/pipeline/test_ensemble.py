@@ -182,7 +182,7 @@ def test_an_ensemble_says_what_its_weights_give(name, n_classes):
 
 
 @given(st.permutations(range(7)), st.sampled_from(["accuracy", "cross_entropy", "roc_auc"]), st.integers(1, 7), st.integers(0, 3))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_order_of_arrival_changes_nothing(order, name, n_best, seed):
     """Neither with many ties (15 rows), nor at the boundary of the n best, nor under a cap."""
     y, stack = _problem(13, m=7, n=15)

@@ -146,7 +146,7 @@ def test_r2_of_a_constant_target_is_undefined():
 
 
 @given(st.integers(1, 30), st.integers(2, 5), st.integers(0, 1000))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_counts_equal_scikit_learn_whatever_classes_occur(n, n_classes, seed):
     rng = np.random.default_rng(seed)
     y, p = rng.integers(0, n_classes, n), rng.dirichlet(np.ones(n_classes), n)

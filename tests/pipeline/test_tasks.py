@@ -221,7 +221,11 @@ def test_an_unknown_bundled_name_is_refused():
 def test_files_of_every_suffix_give_the_same_task(write, name):
     task = file_task(write(table(), name), "label")
     check_laws(task)
-    assert task.info.name == "table" and task.classes == ("no", "yes") and task.notes == ()
+    assert task.info.name == "table" and task.classes == ("no", "yes")
+    assert task.notes == (
+        "columns: 1 numeric, 1 categorical ('colour'); 'label' makes it a classification of 2 classes "
+        "(task.numeric, task.categorical and task.kind say otherwise)",
+    )
     assert task.y.tolist() == [0, 1] * 30
     assert np.allclose(task.X["size"], table()["size"])
     assert task.X["colour"].astype(str).tolist() == table()["colour"].tolist()
@@ -238,6 +242,7 @@ def test_a_task_survives_the_way_to_a_child_process(write):
     [
         (np.linspace(0, 1, 60), "regression"),
         (np.arange(60), "regression"),
+        (np.arange(60) % 2 * 1.0, "classification"),
         (np.arange(60) % 20, "classification"),
         (np.arange(60) % 21, "regression"),
         (np.resize([True, False], 60), "classification"),
@@ -255,8 +260,8 @@ def test_the_kind_of_a_file_follows_from_its_target(write, target, kind):
 
 def test_the_kind_of_a_file_can_be_set(write):
     path = write(table().assign(label=np.resize([1.0, 2.0, 10.0], 60)))
-    assert file_task(path, "label").info.kind == "regression"
-    task = file_task(path, "label", kind="classification")
+    assert file_task(path, "label", kind="regression").info.kind == "regression"
+    task = file_task(path, "label")
     check_laws(task)
     assert task.classes == ("1", "2", "10") and task.y[:3].tolist() == [0, 1, 2]
 

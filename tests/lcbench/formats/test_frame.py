@@ -19,7 +19,7 @@ from tests.lcbench.formats.api_tables import HIGGS, full_table, table, training
 
 
 @given(st.lists(tables(), max_size=3, unique_by=group_name), st.sampled_from(SUFFIXES))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_read_is_the_inverse_of_export(tmp_path_factory, some, suffix):
     path = tmp_path_factory.mktemp("frame") / f"curves{suffix}"
     export_frame(some, path)

@@ -66,11 +66,23 @@ def test_members_of_a_portfolio_for_a_choice_that_is_gone_are_refused(space):
         ({"batch_size": []}, "a number, or a range"),
         ({"optimizer": ["adam", "lion"]}, "some of sgd, adam"),
         ({"optimizer": []}, "some of sgd, adam"),
+        ({"optimizer": ["adam", "adam"]}, "some of sgd, adam, each at most once"),
+        ({"embedding": ["learned"], "preprocessor": ["truncated_svd"]}, "leaves defaults that the space forbids together"),
+        ({"shaped_mlp.max_dropout": [0, 5]}, "must be at most 1"),
+        ({"adam.weight_decay": [-1, 0.1]}, "must be 0 or more"),
+        ({"truncated_svd.target_dim": -3}, "must be 1 or more"),
+        ([["batch_size", 3]], "must be {hyperparameter: "),
+        ("batch_size", "must be {hyperparameter: "),
     ],
 )
 def test_what_is_wrong_is_one_sentence(space, updates, words):
     with pytest.raises(UserError, match=words):
         updated(space, updates)
+
+
+def test_a_number_on_which_others_hang_is_not_widened():
+    with pytest.raises(UserError, match=r"mlp.num_layers = \[1, 20\], but it must be within 1..15, because other hyperparameters"):
+        updated(full.space(TASK), {"network": ["mlp"], "mlp.num_layers": [1, 20]})
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,74 @@
+"""What is refused before a task is loaded, and what is not: it may be legal for the one kind of task only."""
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from experiments import build
+from experiments.config import register
+from experiments.door import CONF
+from experiments.search import check
+from lcbench.errors import UserError
+from lcbench.task import TaskInfo
+from optimizers.portfolio import Portfolio
+from pipeline.spaces import apt2021
+
+TASK = TaskInfo("t", "classification", None, 0, "", 1, 1, 1, 4, 3, 2)
+
+
+def composed(*words):
+    register()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("run", list(words))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["space.updates={batch_size: 128}"],
+        ["space.updates={adam.weight_decay: 0.0, sgd.weight_decay: 0.0}"],
+        ["space.updates={optimizer: [sgd], preprocessor: [truncated_svd]}"],
+        ["space=tiny", "space.updates={loss: [absolute]}"],
+        ["space=full", "space.updates={extra_trees_selection.criterion: [squared_error]}"],
+        ["space=tiny", "prior=beliefs", "prior.beliefs={loss: {absolute: 2}}"],
+    ],
+)
+def test_what_is_legal_for_a_kind_of_task_is_not_refused(words):
+    check(composed(*words))
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["space=tiny", "space.updates={loss: [huber]}"], "cross_entropy, cross_entropy_weighted.*; on a regression: .* squared, absolute"),
+        (["space.updates=[batch_size]"], r"`space.updates` is \['batch_size'\], but must be "),
+        (["space.updates={optimizer: [sgd], preprocessor: [truncated_svd]}", "portfolio=greedy2021"], "no member of"),
+    ],
+)
+def test_what_is_legal_for_neither_is_refused(words, sentence):
+    with pytest.raises(UserError, match=sentence):
+        check(composed(*words))
+
+
+def test_the_default_portfolio_takes_what_the_user_fixes_and_steps_aside_where_nothing_of_it_is_left():
+    said = []
+    config = composed("space.updates={batch_size: 128}")
+    optimizer = build.build_optimizer(config, build.build_space(config, TASK).space, build.build_ladder(config), said.append)
+    assert [optimizer.ask().configuration["batch_size"] for _ in range(16)] == [128] * 16
+    assert "member 0: batch_size 60 is clipped to 128" in said
+    config = composed("space.updates={optimizer: [sgd], preprocessor: [truncated_svd]}")
+    said.clear()
+    optimizer = build.build_optimizer(config, build.build_space(config, TASK).space, build.build_ladder(config), said.append)
+    assert not isinstance(optimizer, Portfolio)
+    assert len(said) == 1 and said[0].startswith("no portfolio is tried first: no member of ")
+
+
+@pytest.mark.parametrize("n_categorical", [0, 2])
+@pytest.mark.parametrize("kind", ["classification", "regression"])
+def test_every_member_of_the_default_portfolio_is_legal_as_it_is(kind, n_categorical):
+    said = []
+    config = composed()
+    space = apt2021.space(TaskInfo("t", kind, None, 0, "", 1, 1, 1, 4, 3, n_categorical)).space
+    optimizer = build.build_optimizer(config, space, build.build_ladder(config), said.append)
+    for _ in range(16):
+        optimizer.ask().configuration.check_valid_configuration()
+    assert not [words for words in said if "skipped" in words or "clipped" in words]
