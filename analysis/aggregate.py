@@ -28,7 +28,7 @@ def cumulative(statistic: str, n: int) -> np.ndarray:
 def aggregate(values: np.ndarray, statistic: str) -> np.ndarray:
     """A statistic over the last axis, (..., n) → (...); NaN where a value is."""
     weights = np.diff(cumulative(statistic, values.shape[-1]))
-    return np.sort(values, axis=-1) @ weights  # NaN sorts to the end and counts for nothing only with weight 0
+    return np.sort(values, axis=-1) @ weights  # NaN times any weight, 0 too, is NaN
 
 
 def resample_counts(n_tasks: int, n_seeds: int, n_boot: int, rng: np.random.Generator) -> np.ndarray:

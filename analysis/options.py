@@ -46,5 +46,7 @@ class Options:
             raise UserError(f"`n_points` is {self.n_points}, but a curve has at least 2 points")
         if self.n_boot < 1:
             raise UserError(f"`n_boot` is {self.n_boot}, but must be at least 1")
+        if self.seed < 0:
+            raise UserError(f"`seed` is {self.seed}, but must be 0 or larger")
         if not 0 < self.level < 1:
             raise UserError(f"`level` is {self.level:g}, but must lie between 0 and 1")

@@ -45,7 +45,8 @@ def sections(study: Study, options: Options, figures: Sequence[tuple[str, str, s
     constants = study.constants.map("{:.4g}".format).reset_index()
     said = (
         "Regrets are divided by these constants to be compared across tasks: the median regret of the first incumbents of "
-        f"{study.reference}. Regret is the incumbent's validation loss minus the smallest of the table."
+        f"{study.reference}. Regret is the incumbent's validation loss minus the smallest of the table, or the smallest that a surrogate "
+        "expects."
     )
     pictures = [Section(title, caption, picture=name) for title, caption, name in figures]
     return [Section("Quality", about, ranked), *pictures, Section("Constants", said, constants)]

@@ -31,8 +31,9 @@ def holm(p: np.ndarray) -> np.ndarray:
 def seed_tests(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Compare every pair of optimizers on every task over its seeds, from values (O, T, S); smaller is better.
 
-    The test is that of Mann and Whitney (Ann. Math. Statist. 1947), two-sided: the runs of two optimizers have nothing in common but the
-    number of their seed, so they are not paired. A missing value is worse than all others.
+    The test is that of Mann and Whitney (Ann. Math. Statist. 1947), two-sided and not paired: of most pairs the runs have nothing in common
+    but the number of their seed. Where equal seeds draw the same first configurations, p is too large rather than too small. A missing
+    value is worse than all others.
 
     Returns:
         The p-values adjusted by Holm over all pairs and tasks, (O, O, T), 1 on the diagonal; and the probability that a run of the

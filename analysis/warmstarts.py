@@ -77,6 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--metric", default="val_accuracy", help="a recorded column (default val_accuracy)")
     options = parser.parse_args(arguments)
     try:
+        if options.size < 1:
+            raise UserError(f"`--size` is {options.size}, but must be at least 1 training")
         found = warm_starts(read_tables(options.sources), options.size, options.metric)
         if options.tasks:
             found = found.on([name.strip() for name in options.tasks.split(",")])

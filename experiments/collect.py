@@ -30,7 +30,7 @@ from lcbench.errors import UserError
 from lcbench.header import provenance_now
 from lcbench.query import Origin, Query
 from lcbench.rundir import HEADER, read_header, write_header
-from lcbench.task import UNKNOWN
+from lcbench.task import UNKNOWN, is_same_task
 from pipeline.live import LiveBenchmark
 from pipeline.recorder import RESIDENT, Chunk, Recorded, Recorder, failed, what_is_missing
 from pipeline.sandbox import STOPPED, Failure, Limits, Sandbox, warm_up
@@ -99,28 +99,43 @@ def collect(config: DictConfig, tasks: dict[str, DictConfig], console: Console) 
         return
     with CollectionDirectory(path) as directory:
         _describe(directory, config, wanted)
-        warm_up()
-        memory = config.trial.memory_mb if config.device == "cpu" else None  # a graphics card takes addresses by the hundred gigabytes
-        sandbox = Sandbox(None, Limits(config.trial.seconds, memory))
-        _check_device(config, sandbox)
-        sources = {task: _source(one, path / task / str(config.space.name), config, wanted) for task, one in tasks.items()}
-        executor = build.build_executor(config, Recorder(sandbox))
         try:
-            if config.plan:
-                console.print(_plan(sources, executor, wanted, console))
-                return
-            _record_all(sources, executor, wanted, config, console)
-        except BaseException:
-            sandbox.stop()
+            _train(config, tasks, path, wanted, console)
+        except KeyboardInterrupt:  # what is recorded can be used, also of a collection that goes on another day
+            if not config.plan:
+                _pack(directory, console)
             raise
-        finally:
-            executor.close()
-            for source in sources.values():
-                source.recording.close()
-                source.live.tear_down()
-        with console.status("writing database.h5"):
-            database = directory.pack()
-        console.print(f"{database} is made; `python -m lcbench info {database}` shows it", highlight=False, soft_wrap=True)
+        if not config.plan:
+            _pack(directory, console)
+
+
+def _train(config: DictConfig, tasks: dict[str, DictConfig], path: Path, wanted: Wanted, console: Console) -> None:
+    """Train what is missing, or a little of it for a plan."""
+    warm_up()
+    memory = config.trial.memory_mb if config.device == "cpu" else None  # a graphics card takes addresses by the hundred gigabytes
+    sandbox = Sandbox(None, Limits(config.trial.seconds, memory))
+    _check_device(config, sandbox)
+    sources = {task: _source(one, path / task / str(config.space.name), config, wanted) for task, one in tasks.items()}
+    executor = build.build_executor(config, Recorder(sandbox))
+    try:
+        if config.plan:
+            console.print(_plan(sources, executor, wanted, console))
+        else:
+            _record_all(sources, executor, wanted, config, console)
+    except BaseException:
+        sandbox.stop()
+        raise
+    finally:
+        executor.close()
+        for source in sources.values():
+            source.recording.close()
+            source.live.tear_down()
+
+
+def _pack(directory: CollectionDirectory, console: Console) -> None:
+    with console.status("writing database.h5"):
+        database = directory.pack()
+    console.print(f"{database} is made; `python -m lcbench info {database}` shows it", highlight=False, soft_wrap=True)
 
 
 def _check_device(config: DictConfig, sandbox: Sandbox) -> None:
@@ -178,10 +193,10 @@ def _source(config: DictConfig, path: Path, collection: DictConfig, wanted: Want
     )
     checksum = live.set_up(task)
     if not (path / HEADER).exists():
-        provenance = provenance_now(licence="not stated") | {"table_crc32": checksum}
+        provenance = provenance_now(licence="not stated") | {"table_crc32": checksum} | live.stated
         write_header(path, task=live.task, space=live.space, objective=live.metric.on("val"), provenance=provenance)
     header = read_header(path)
-    if header.task != live.task or header.provenance.get("table_crc32") != checksum:
+    if not is_same_task(header.task, live.task) or header.provenance.get("table_crc32") != checksum:
         raise UserError(f"the table of task {live.task.name!r} has changed since {path} began: choose another `name`")
     recording = Recording.of(task.info.name, path)
     draws = Draws(live.space, build.build_space(config, replace(task.info, n_categorical=UNKNOWN)).space, wanted.draw)

@@ -13,7 +13,8 @@ hyperparameters for some tasks only, such as those of categories, configuration 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -22,13 +23,15 @@ import numpy as np
 from ConfigSpace import Configuration, ConfigurationSpace
 
 from experiments.records import lock
+from lcbench.database import Database
 from lcbench.errors import UserError
 from lcbench.files import replacing
 from lcbench.journal import Journal, iter_records
 from lcbench.query import Origin, Query, Status
 from lcbench.rundir import journals, read_run
 from lcbench.space import sample
-from lcbench.store import write_curves
+from lcbench.store import names_of, write_curves
+from lcbench.table import CurveTable
 from pipeline.recorder import Records
 
 FIXED = ("space", "epochs", "draw", "metric")
@@ -69,14 +72,16 @@ class Recording:
 
     @classmethod
     def of(cls, task: str, path: Path) -> Recording:
-        """What the journals say."""
-        recording, last = cls(task, path), dict[int, float]()
+        """What the journals say. Of a training that has lost a record to a damaged disk nothing counts, so that it is made again."""
+        recording, seconds = cls(task, path), dict[int, list[float]]()
         for journal in journals(path):
             for record in iter_records(journal):
-                if record["kind"] == "epoch":
-                    last[record["trial"]] = record["seconds"]
-                elif record["kind"] == "end":
-                    recording._note(record, last.get(record["trial"], 0.0))
+                if record["kind"] == "training":
+                    seconds[record["trial"]] = []
+                elif record["kind"] == "epoch" and len(seconds.get(record["trial"], ())) == record["epoch"]:
+                    seconds[record["trial"]].append(record["seconds"])
+                elif record["kind"] == "end" and _is_whole(record, seconds.get(record["trial"])):
+                    recording._note(record, max(seconds.get(record["trial"], ()), default=0.0))
         return recording
 
     def _note(self, end: Mapping[str, Any], seconds: float) -> None:
@@ -109,6 +114,11 @@ class Recording:
         if self._journal is not None:
             self._journal.close()
             self._journal = None
+
+
+def _is_whole(end: Mapping[str, Any], seconds: Sequence[float] | None) -> bool:
+    """Whether everything of a training that ended is there: what it is, and every epoch of one that ended well."""
+    return seconds is not None and (end["status"] != Status.SUCCESS or len(seconds) > end["epoch"])
 
 
 @dataclass(frozen=True)
@@ -180,16 +190,45 @@ class CollectionDirectory:
                     "nothing recorded was changed"
                 )
         for header in [] if begun else headers:  # of a plan, perhaps for another space
-            header.unlink()
+            shutil.rmtree(header.parent)
         with replacing(self.path / "collection.json") as temporary:
             temporary.write_text(json.dumps({**fixed, **wanted}, indent=1) + "\n", encoding="utf-8")
 
     def pack(self) -> Path:
-        """Make the database of everything that was recorded, also of tasks that this command did not ask for."""
-        headers = sorted(self.path.glob("*/*/table.json"))
-        tables = (table for path in headers if len(table := read_run(path.parent)))
-        write_curves(self.path / "database.h5", tables)
-        return self.path / "database.h5"
+        """Make the database of everything that was recorded, also of tasks that this command did not ask for.
+
+        Surrogates stay where their table has the trainings that they were fitted to.
+        """
+        path, same = self.path / "database.h5", set[tuple[str, str]]()
+        before = _database(path)
+
+        def tables() -> Iterator[CurveTable]:
+            for header in sorted(self.path.glob("*/*/table.json")):
+                table = read_run(header.parent)
+                if before and _has_trainings_of(before, table):
+                    same.add(names_of(table))
+                if len(table):
+                    yield table
+
+        fitted = (model for name in before.models for model in before.fitted(*name) if name in same) if before else ()
+        write_curves(path, tables(), models=fitted)
+        return path
+
+
+def _database(path: Path) -> Database | None:
+    """The database of an earlier command, if it can be read."""
+    try:
+        return Database(path) if path.exists() else None
+    except UserError:
+        return None
+
+
+def _has_trainings_of(database: Database, table: CurveTable) -> bool:
+    try:
+        known = database.table(*names_of(table)).columns
+    except UserError:  # it is new, or the database is damaged
+        return False
+    return all(np.array_equal(known[column], table.columns[column]) for column in ("trial", "length", "status"))
 
 
 def read_about(path: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -89,5 +90,6 @@ def quoted(value: object) -> str:
     >>> print(quoted("a=b, c"))
     'a=b, c'
     """
-    text = str(value).replace("\\", "\\\\").replace("'", "\\'")
+    text = re.sub(r"(\\*)('|$)", lambda found: 2 * found[1] + ("\\'" if found[2] else ""), str(value))  # others stand for themselves
+    text = text.replace("${", "\\${")  # no reference to another key
     return f"'{text}'"

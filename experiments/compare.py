@@ -183,10 +183,14 @@ def _without_the_absent(plan: Plan, console: Console) -> Plan:
     for label, node in plan.optimizers.items():
         config: Any = OmegaConf.create({**plan.settings, **node, "seed": 0})
         try:
-            build.build_optimizer(config, recorded.benchmark.space, ladder, console.print)
+            optimizer = build.build_optimizer(config, recorded.benchmark.space, ladder, console.print)
             present[label] = node
         except PeerMissingError as error:
             console.print(f"{label} is left out: {error}", highlight=False)
+            continue
+        epochs = plan.budget.epochs
+        if epochs is not None and epochs < ladder.max and epochs < (first := optimizer.ask().epoch):
+            raise UserError(f"`budget.epochs` is {epochs}, but the first training of {label} takes {first}: give at least these")
     if not present:
         raise UserError("none of the optimizers is installed, so there is nothing to compare")
     return replace(plan, optimizers=present)

@@ -36,8 +36,10 @@ from lcbench.task import Kind
 from pipeline.constant import Constant
 from pipeline.predictor import Predictor
 from pipeline.splits import SMALLEST
-from pipeline.table import typed
+from pipeline.table import stacked, typed
 
+FITTED = ("predictor_", "summary_", "directory_")
+"""What a finished run gives an estimator."""
 STARTING_SHARE, STARTING_SECONDS = 0.1, 3.0
 """Of the seconds this share, and at most so many, are not the run's: the process starts, torch and the model are loaded."""
 NAMES = {
@@ -142,9 +144,16 @@ class AutoTabular(BaseEstimator):
         self._check_parameters()
         seed = self.random_state
         self._seed = int(seed) if isinstance(seed, int | np.integer) else int(check_random_state(seed).randint(2**31))
+        for name in FITTED:  # what an earlier `fit` has left does not go with the names and classes of this one
+            if hasattr(self, name):
+                delattr(self, name)
         parts = [self._checked(X, y, learn=True)]
+        if (X_test is None) != (y_test is None):
+            raise UserError("of `X_test` and `y_test` one is None: give both, or neither")
         if X_test is not None:
             parts.append(self._checked(X_test, y_test, learn=False))
+            if lacking := [name for name in parts[0][0].columns if name not in parts[1][0].columns]:
+                raise UserError(f"`X_test` has no column {lacking[0]!r}, which `X` has: give both the same columns")
         target, tables = _tables(parts)
         directory = self._new_directory(tables)
         words = ["task=file", f"task.name={TASK}", f"task.kind={self._kind}", f"task.target={command.quoted(target)}", "task.test_share=0"]
@@ -197,8 +206,13 @@ class AutoTabular(BaseEstimator):
         found = self.summary_["incumbent"] or {}
         return dict(found.get("config", {})), {name: value for name, value in found.items() if name != "config"}
 
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "predictor_")
+
     def _check_parameters(self) -> None:
         """Refuse what would not come back from the run as a sentence."""
+        if self.ensemble_size < 1:
+            raise UserError(f"`ensemble_size` is {self.ensemble_size}, but must be at least 1: then the best model alone is kept")
         if self.seconds is None and self.trials is None:
             raise UserError("`seconds` and `trials` are both None, but one of them has to end the search: give seconds=60")
         if not isinstance(self.refit_at_end, bool):
@@ -344,7 +358,8 @@ def _tables(parts: Sequence[tuple[pd.DataFrame, NDArray[Any]]]) -> tuple[str, li
 
     What every column is, is decided here and on all rows at once, because a file cannot hold every object.
     """
-    table, notes = typed(pd.concat([frame for frame, _ in parts], ignore_index=True))
+    frames = [frame for frame, _ in parts]
+    table, notes = typed(stacked(*frames) if len(frames) == 2 else frames[0])
     for note in notes:
         warnings.warn(note, UserWarning, stacklevel=3)
     target = "target"

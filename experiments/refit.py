@@ -7,12 +7,14 @@ it was in the search, so there is an ensemble at any time.
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import shutil
 import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +98,7 @@ class Refit:
             shutil.rmtree(self._table, ignore_errors=True)
         test = [answer.test if isinstance(answer, Refitted) else stayed[name].test for name, answer in found.items()]
         reasons = {name: _reason(answer) for name, answer in found.items() if isinstance(answer, Failure)}
-        scores = self._scores(combine(list(about["members"].values()), test), metric)
+        scores = self._scores(list(about["members"].values()), test, metric)
         return {"rows": self.wish, "seconds": time.monotonic() - start, "kept": reasons, "scores": scores}
 
     def _words(self) -> str:
@@ -106,20 +108,26 @@ class Refit:
     def _train(self, names: list[str], folder: Path, console: Console) -> dict[str, Refitted | Failure]:
         """Train every member, the heaviest first, and say so as they come."""
         found, start = {}, time.monotonic()
+        stop, stopper = multiprocessing.Pipe(duplex=False)
         with ThreadPoolExecutor(self.workers, "refit") as pool:
-            futures = {pool.submit(self._one, name, folder): name for name in names}
-            for done, future in enumerate(as_completed(futures), 1):
-                found[futures[future]] = answer = future.result()
-                gone = time.monotonic() - start
-                words = _reason(answer) if isinstance(answer, Failure) else f"{answer.seconds:.1f} s"
-                left = f"about {clock_text(gone / done * (len(names) - done))} left"
-                told = f"{done} of {len(names)} members: {futures[future]} {words}"
-                console.print(f"{clock_text(gone)} gone, {left}, {told}", highlight=False, soft_wrap=True)
+            futures = {pool.submit(self._one, name, folder, stop): name for name in names}
+            try:
+                for done, future in enumerate(as_completed(futures), 1):
+                    found[futures[future]] = answer = future.result()
+                    gone = time.monotonic() - start
+                    words = _reason(answer) if isinstance(answer, Failure) else f"{answer.seconds:.1f} s"
+                    left = f"about {clock_text(gone / done * (len(names) - done))} left"
+                    told = f"{done} of {len(names)} members: {futures[future]} {words}"
+                    console.print(f"{clock_text(gone)} gone, {left}, {told}", highlight=False, soft_wrap=True)
+            finally:  # also on Ctrl-C: nobody waits for what trains or was to be trained
+                stopper.close()
+                pool.shutdown(cancel_futures=True)
+        stop.close()
         return {name: found[name] for name in names}
 
-    def _one(self, name: str, folder: Path) -> Refitted | Failure:
+    def _one(self, name: str, folder: Path, stop: Connection) -> Refitted | Failure:
         work = (self.directory / FOLDER, name, self._table, self.raw.info, folder)
-        return run_in_child(refit, *work, limits=self.limits, name=f"refit-{name}", deadline=self.deadline)
+        return run_in_child(refit, *work, limits=self.limits, name=f"refit-{name}", deadline=self.deadline, stop=stop)
 
     def _stored(self, name: str) -> Kept:
         """A member as it was in the search."""
@@ -128,12 +136,12 @@ class Refit:
             raise UserError(f"{self.directory} has lost what member {name!r} predicted: bring its folder `members` back")
         return kept
 
-    def _scores(self, predictions: NDArray[Any], metric: Metric) -> dict[str, float]:  # (n_test, C)
+    def _scores(self, weights: list[float], test: list[NDArray[Any]], metric: Metric) -> dict[str, float]:  # (n_test, C) each
         """On the test rows, where there are some that nothing was trained on."""
         y = self.raw.target("test")
         if self.wish == "all" or not len(y):
             return {}
-        return {f"test_{name}": value for name, value in scores(self.raw.info, y, predictions, metric).items()}
+        return {f"test_{name}": value for name, value in scores(self.raw.info, y, combine(weights, test), metric).items()}
 
 
 def _reason(failure: Failure) -> str:

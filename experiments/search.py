@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,13 @@ from experiments.progress import Progress
 from experiments.records import RunDirectory, TrainingLog, identity, run_path
 from experiments.refit import Refit, check_rows
 from experiments.report import print_report, summarise
-from experiments.traditional import Traditional, chosen
+from experiments.traditional import Traditional, chosen, wished
 from lcbench.errors import UserError
 from lcbench.header import provenance_now
 from lcbench.rundir import HEADER, pack, read_header, read_run, write_header
-from lcbench.task import TaskInfo
+from lcbench.task import TaskInfo, is_same_task
 from optimizers.optimizer import Optimizer
+from pipeline.constant import Constant
 from pipeline.ensemble import check_options
 from pipeline.live import LiveBenchmark
 from pipeline.metrics import metric_for
@@ -58,9 +60,9 @@ def search(config: DictConfig, console: Console, start: float) -> dict[str, Any]
         return show_information(config.info, build.build_space(config, build.build_task(config).info), console)
     if config.plan:
         live, ladder = config.benchmark, build.build_ladder(config)
-        account = Account(budget, bool(live.continue_trials), extra_epochs=int(live.published_defects))
+        account = partial(Account, budget, bool(live.continue_trials), extra_epochs=int(live.published_defects))
         title = f"plan of {config.optimizer.name} on {task_name(config.task)}"
-        return show_plan(title, _optimizer_of_any(config), account, ladder, console)
+        return show_plan(title, partial(_optimizer_of_any, config), account, ladder, console)
     names = {
         "benchmark": config.benchmark.name,
         "task": task_name(config.task),
@@ -143,8 +145,14 @@ def _run(
         ensembling.replay(history)
     title = f"{names['optimizer']} on {names['task']} ({names['space']} space, seed {config.seed})"
     sandbox = Sandbox(live, Limits(config.trial.seconds, config.trial.memory_mb), clock.deadline)
-    wanted = chosen(config.traditional if ensembling else "none", task.info)
-    traditional = Traditional(directory.path, sandbox, clock, wanted, config.seed, ensembling.add if ensembling else lambda name: None)
+    wish = config.traditional if ensembling else "none"
+    members = {Constant.name, *wished(wish, task.info)}
+
+    def fitted(name: str) -> None:
+        if ensembling and name in members:
+            ensembling.add(name)
+
+    traditional = Traditional(directory.path, sandbox, clock, chosen(wish, task.info), config.seed, fitted)
     with display(progress, title, console) as shown:
         observers = (progress, *((ensembling,) if ensembling else ()), shown)
         _loop(config, directory, traditional, _account(live, budget), observers, history)
@@ -171,10 +179,10 @@ def _name_table(directory: Path, live: LiveBenchmark, checksum: int) -> None:
         UserError: if the run was begun on other rows, columns or splits.
     """
     if not (directory / HEADER).exists():
-        provenance = provenance_now(licence="not stated") | {"table_crc32": checksum}
+        provenance = provenance_now(licence="not stated") | {"table_crc32": checksum} | live.stated
         write_header(directory, task=live.task, space=live.space, objective=live.metric.on("val"), provenance=provenance)
     header = read_header(directory)
-    if header.task != live.task or header.provenance.get("table_crc32") != checksum:
+    if not is_same_task(header.task, live.task) or header.provenance.get("table_crc32") != checksum:
         raise UserError(
             f"the table of task {live.task.name!r} has changed since the run in {directory} began: choose another `seed` or `runs`"
         )

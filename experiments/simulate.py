@@ -25,7 +25,7 @@ from experiments.retrace import Retrace, before_the_end
 from experiments.simulated import Simulated, Timed
 from lcbench.errors import UserError
 from lcbench.header import provenance_now
-from lcbench.metric import metric_named
+from lcbench.metric import metric_recorded
 from lcbench.tabular import UnknownConfigurationError
 from optimizers.optimizer import Optimizer
 from optimizers.rungs import Ladder
@@ -117,7 +117,7 @@ def simulate(config: DictConfig, console: Console, start: float) -> dict[str, An
     try:
         check(run)
         if config.plan:
-            return show_plan(f"plan of {run.title}", run.optimizer(), run.account(), run.ladder, console)
+            return show_plan(f"plan of {run.title}", run.optimizer, run.account, run.ladder, console)
         return _made_or_reported(run, console, start)
     except UnknownConfigurationError as error:
         raise UserError(
@@ -213,5 +213,5 @@ def _report(run: Simulation, directory: RunDirectory, console: Console) -> dict[
     """Print a finished run again from its record."""
     summary, benchmark = directory.summary, run.recorded.benchmark
     results = [event.result for event in directory.history(benchmark.space, benchmark.evaluate) if isinstance(event, Told)]
-    print_simulation(summary, results, metric_named(summary["metric"]["name"]), console, directory.path)
+    print_simulation(summary, results, metric_recorded(summary["metric"]["name"]), console, directory.path)
     return summary

@@ -94,8 +94,8 @@ class Simulated:
 
     @property
     def over(self) -> bool:
-        """True once the run's time has ended."""
-        return self.limit is not None and self.elapsed >= self.limit
+        """True once the run's time has ended; what ends at that very moment still counts."""
+        return self.limit is not None and self.elapsed > self.limit
 
     def admits(self, result: Result) -> bool:
         """False if the result that was handed out last is there only after the run has ended."""

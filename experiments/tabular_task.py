@@ -59,7 +59,7 @@ class TabularTask:
         Args:
             seed: of everything.
             n_jobs: trials at the same time; None: one per core.
-            ensemble_size: rounds of ensemble selection.
+            ensemble_size: rounds of ensemble selection; 0, as 1, keeps the best model alone.
             ensemble_nbest: only so many of the best models can be members.
             temporary_directory: where the run is kept; None: a temporary directory that goes with this object.
             resampling_strategy: ``holdout_validation`` (33 %) or ``cross_validation``.
@@ -121,7 +121,7 @@ class TabularTask:
         """
         if X_train is None or y_train is None:
             raise UserError("`X_train` or `y_train` is None, but must be the table to learn from and its target")
-        if not total_walltime_limit > 0:
+        if not (isinstance(total_walltime_limit, int | float) and total_walltime_limit > 0):
             raise UserError(f"`total_walltime_limit` is {total_walltime_limit}, but must be seconds above 0")
         if budget_type != "epochs":
             raise UserError(f"`budget_type` is {budget_type!r}, but must be epochs: `min_budget` and `max_budget` count them")
@@ -140,7 +140,7 @@ class TabularTask:
             metric=self.metric,
             cross_validation=self.folds,
             traditional="all" if enable_traditional_pipeline else "none",
-            ensemble_size=self.ensemble_size,
+            ensemble_size=max(self.ensemble_size, 1),
             refit_at_end=False,  # `refit` is a call of its own
             n_jobs=self.n_jobs,
             memory_mb=memory_limit,
@@ -181,7 +181,7 @@ class TabularTask:
             y_pred: what `predict` gave; or probabilities, (n, C) or of the second of two classes, for a metric that looks at them.
             y_test: the truth.  # (n,)
         """
-        truth, predictions, info = self._scored(np.asarray(y_pred), np.asarray(y_test))
+        truth, predictions, info = self._scored(np.asarray(y_pred), np.asarray(y_test).reshape(len(np.asarray(y_test))))
         return {self.metric: score(metric_for(self.metric, info), truth, predictions)}
 
     def show_models(self) -> str:
@@ -218,7 +218,12 @@ class TabularClassificationTask(TabularTask):
         unknown = np.setdiff1d(y_test, classes)
         if len(unknown):
             raise UserError(f"`y_test` has the class {unknown.tolist()[0]!r}, but the classes are {', '.join(map(str, classes))}")
-        predictions = y_pred if y_pred.ndim == 2 else self._probabilities(y_pred, classes)
+        labels = y_pred.reshape(len(y_pred)) if y_pred.size == len(y_pred) else y_pred  # a column is as good as a row
+        predictions = y_pred if labels.ndim == 2 else self._probabilities(labels, classes)
+        if predictions.shape[1] != len(classes):
+            raise UserError(
+                f"`y_pred` has {predictions.shape[1]} columns, but there are {len(classes)} classes: give `predict_proba(X_test)`"
+            )
         info = TaskInfo("table", "classification", None, 0, "", 0, 0, len(y_test), 0, len(classes))
         return np.searchsorted(classes, y_test), predictions, info
 
@@ -256,7 +261,10 @@ def _of_types(X: Table, feat_types: Sequence[str] | None) -> Table:
     if unknown or len(feat_types) != frame.shape[1]:
         raise UserError(f"`feat_types` is {list(feat_types)}, but must be numerical or categorical for each of {frame.shape[1]} columns")
     wanted = zip(frame.columns, feat_types, strict=True)
-    return frame.astype({name: "category" if kind == "categorical" else "float64" for name, kind in wanted})
+    try:
+        return frame.astype({name: "category" if kind == "categorical" else "float64" for name, kind in wanted})
+    except (ValueError, TypeError) as error:
+        raise UserError(f"`feat_types` says numerical of a column that holds something else ({error}): say categorical") from None
 
 
 def _portfolio(selection: str | None) -> list[str]:

@@ -38,12 +38,22 @@ def chosen(wish: Any, info: TaskInfo) -> tuple[str, ...]:
     Raises:
         UserError: if a name is unknown.
     """
+    listed = wished(wish, info)
+    return (Constant.name, *(name for name in names(info) if name in listed or name in REFERENCES))
+
+
+def wished(wish: Any, info: TaskInfo) -> tuple[str, ...]:
+    """Those that can be members of the ensemble; the references that nobody has asked for are fitted for the report alone.
+
+    Raises:
+        UserError: if a name is unknown.
+    """
     known = names(info)
     listed = known if wish == "all" else () if wish in ("none", None) else (wish,) if isinstance(wish, str) else tuple(wish)
     for name in listed:
         if name not in known:
             raise UserError(f"`traditional` names {name!r}, but must be all, none, or some of {', '.join(known)}")
-    return (Constant.name, *(name for name in known if name in listed or name in REFERENCES))
+    return listed
 
 
 @dataclass

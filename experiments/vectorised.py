@@ -72,7 +72,7 @@ def _steps(plan: Callable[[int], Bracket], left: int, continues: bool) -> Iterat
         for size, epoch in zip(bracket.sizes, bracket.epochs, strict=True):
             cost = epoch - before if continues else epoch
             n = min(size, left // cost)
-            if n:
+            if n > 0:
                 yield Step(epoch, before, n, size, first_trial)
             if n < size:
                 return

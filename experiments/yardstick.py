@@ -49,7 +49,7 @@ def frames(task: Task) -> tuple[pd.DataFrame, pd.DataFrame]:
 def constant(task: Task, seed: int) -> NDArray[Any]:
     """The majority class, or the mean."""
     y = task.y[task.rest]
-    answer = np.bincount(y) / len(y) if task.classes else [y.mean()]
+    answer = np.bincount(y, minlength=len(task.classes)) / len(y) if task.classes else [y.mean()]
     return np.tile(answer, (len(task.test), 1))
 
 
@@ -114,7 +114,7 @@ def rows(folder: Path, wanted: Sequence[str], console: Console) -> Iterator[dict
         raise UserError(f"{folder} holds no finished run that kept its models and has test rows: give what `runs=` was")
     start = time.monotonic()
     for number, (path, summary) in enumerate(runs):
-        file = folder / "yardstick" / f"{summary['task']}-{summary['seed']}.json"
+        file = folder / "yardstick" / f"{summary['task']}-{summary['seed']}-{summary['metric']['name']}.json"
         kept = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
         missing = [name for name in wanted if name not in kept]
         if missing:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from lcbench.columns import INACTIVE, Column, decode_column, encode_column
 from lcbench.errors import UserError
 from lcbench.table import NUMBERS, TEXTS, CurveTable
+from lcbench.task import is_same_task
 
 
 def merge(tables: Sequence[CurveTable]) -> CurveTable:
@@ -28,13 +29,15 @@ def merge(tables: Sequence[CurveTable]) -> CurveTable:
     first = tables[0]
     if len(tables) == 1:
         return first
+    stated = next((table for table in tables if _checksums(table)), first)
     for table in tables[1:]:
         _check_alike(first, table)
+        check_same_rows(stated, table)
     metrics = tuple(dict.fromkeys(name for table in tables for name in table.metrics))
     columns = {name: np.concatenate([table.columns[name] for table in tables]) for name in (*NUMBERS, *TEXTS)}
     names = dict.fromkeys(name for table in tables for name in table.results)
     whole = CurveTable(
-        task=first.task,
+        task=max((table.task for table in tables), key=lambda task: task.n_categorical),  # older recordings do not know it
         space=first.space,
         objective=first.objective,
         provenance=_provenance(tables),
@@ -70,13 +73,16 @@ def check_same_rows(one: CurveTable, other: CurveTable) -> None:
     Raises:
         UserError: if they are of different tasks, or of what has changed between the recordings.
     """
-    if replace(one.task, split="") != replace(other.task, split=""):
-        raise UserError(f"tables of {one.task.name!r} do not belong together: task {one.task} is not {other.task}; rename one of them")
-    checksums = [table.provenance.get("table_crc32") for table in (one, other)]
-    if None not in checksums and checksums[0] != checksums[1]:
+    if not is_same_task(one.task, other.task):
         raise UserError(
-            f"tables of {one.task.name!r} do not belong together: their rows or splits differ (checksums {checksums[0]} and "
-            f"{checksums[1]}); rename one of them"
+            f"tables of {one.task.name!r} do not belong together: task {one.task} is not {other.task}; keep them in two databases"
+        )
+    checksums = _checksums(one), _checksums(other)
+    if len(checksums[0] | checksums[1]) > max(map(len, checksums)):
+        said = " and ".join(", ".join(map(str, sorted(part))) for part in checksums)
+        raise UserError(
+            f"tables of {one.task.name!r} do not belong together: their rows or splits differ (checksums {said}); "
+            "keep them in two databases"
         )
 
 
@@ -85,11 +91,20 @@ def _check_alike(one: CurveTable, other: CurveTable) -> None:
     if one.space != other.space:
         raise UserError(
             f"tables of {one.task.name!r} cannot be merged: their spaces {one.space.name!r} and {other.space.name!r} differ; "
-            "rename one of them"
+            "keep them in two databases"
         )
+    _check_defects(one, other)
     if one.objective != other.objective:
         raise UserError(
             f"tables of {one.task.name!r} were recorded for {one.objective!r} and for {other.objective!r}: they cannot be merged"
+        )
+
+
+def _check_defects(one: CurveTable, other: CurveTable) -> None:
+    if _said(one, "published_defects") != _said(other, "published_defects"):
+        raise UserError(
+            f"tables of {one.task.name!r} cannot be merged: one was recorded with LCBench's published defects, so that its columns mean "
+            "something else; keep them in two databases"
         )
 
 
@@ -146,8 +161,19 @@ def _numbered(table: CurveTable) -> CurveTable:
     return replace(table, columns={**table.columns, "trial": np.array([numbers[key] for key in keys], np.int64)})
 
 
+NOT_STATED = "not stated"
+"""Stands for what a part does not say."""
 _PARTS = " (of each part)"
 """Suffix of what the parts of a table do not agree on: a list of what each part says, each answer once."""
+
+
+def _said(table: CurveTable, name: str) -> list[Any]:
+    """What the parts of a table say."""
+    return list(table.provenance.get(name + _PARTS, [table.provenance.get(name, NOT_STATED)]))
+
+
+def _checksums(table: CurveTable) -> set[Any]:
+    return set(_said(table, "table_crc32")) - {NOT_STATED}
 
 
 def _provenance(tables: Sequence[CurveTable]) -> dict[str, Any]:
@@ -157,7 +183,7 @@ def _provenance(tables: Sequence[CurveTable]) -> dict[str, Any]:
     for name in names:
         said: list[Any] = []
         for table in tables:
-            for value in table.provenance.get(name + _PARTS, [table.provenance.get(name, "not stated")]):
+            for value in _said(table, name):
                 if value not in said:
                     said.append(value)
         found[name if len(said) == 1 else name + _PARTS] = said[0] if len(said) == 1 else said

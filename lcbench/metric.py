@@ -96,6 +96,17 @@ def unit_of(column: str) -> str:
     return METRICS[name].unit if split in ("train", "val", "test") and name in METRICS else ""
 
 
+def metric_recorded(name: str) -> Metric:
+    """The metric of recorded columns: one of `METRICS`, or a scorer of scikit-learn, which is better the larger it is.
+
+    >>> metric_recorded("average_precision").direction
+    'maximize'
+    """
+    if name in METRICS:
+        return METRICS[name]
+    return Metric(name, "maximize", (-math.inf, 0.0 if name.startswith("neg_") else math.inf), "score")
+
+
 def metric_named(name: str) -> Metric:
     """Look a metric up by name.
 

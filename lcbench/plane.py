@@ -34,7 +34,7 @@ class Plane:
         self.n = len(values)
         self.first = first
         self.last = values.shape[1] - 1 if last is None else last
-        self._scale = scale
+        self._scale: float | np.float64 = scale if scale == 1.0 else np.float64(scale)  # numpy's would stay float32 with Python's
         self._flat = self.values.reshape(-1)
         self._view = memoryview(self.values.data) if self.values.size else memoryview(b"")
 
@@ -45,7 +45,7 @@ class Plane:
             IndexError: with what is there.
         """
         if 0 <= row < self.n and self.first <= epoch <= self.last:
-            return self._view[row, epoch] * self._scale
+            return float(self._view[row, epoch] * self._scale)
         raise self._refusal(row, epoch)
 
     def curve(self, row: int) -> NDArray[np.floating]:  # (last - first + 1,)
@@ -73,7 +73,7 @@ class Plane:
         return self.values[:, self.first : self.last + 1] * self._scale
 
     def take(self, rows: ArrayLike, epochs: ArrayLike) -> NDArray[np.floating]:  # (N,) and (N,) -> (N,)
-        """Many values at once; `rows` and `epochs` are broadcast against each other. The type is that of the table.
+        """Many values at once; `rows` and `epochs` are broadcast against each other. The type is that of the table, float64 if it scales.
 
         Raises:
             IndexError: if any row or epoch is not there.
@@ -84,7 +84,7 @@ class Plane:
         for start in range(0, out.size, BLOCK):
             block = slice(start, start + BLOCK)
             self._take_block(flat_where[block], flat_when[block], out[block])
-        return found
+        return found if self._scale == 1.0 else found * self._scale
 
     def _take_block(self, rows: NDArray[np.int64], epochs: NDArray[np.int64], out: NDArray[np.floating]) -> None:
         if not (rows.min() >= 0 and rows.max() < self.n and self.first <= epochs.min() and epochs.max() <= self.last):
@@ -93,8 +93,6 @@ class Plane:
         index = rows * self.values.shape[1]
         index += epochs
         self._flat.take(index, out=out, mode="clip")  # checked above; "raise" would buffer the output
-        if self._scale != 1.0:
-            out *= self._scale
 
     def _refusal(self, row: int, epoch: int) -> IndexError:
         if not 0 <= row < self.n:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import fcntl
 import json
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -149,22 +149,24 @@ def repair(path: str | PathLike[str]) -> list[str]:
 
 @contextmanager
 def _held(directory: Path) -> Iterator[None]:
-    """Hold the lock of a run, if it has one; refuse while another process works in it."""
-    lock = directory / LOCK
-    if not lock.exists():
-        yield
-        return
-    with lock.open("rb") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(
-                f"another process is working in {directory}: wait for its end, a running experiment must not be repaired"
-            ) from None
+    """Hold the lock of a run, or of the collection that it is a task of, if there is one; refuse while another process works in it."""
+    collection = directory.resolve().parent.parent  # <collection>/<task>/<space>
+    with ExitStack() as held:
+        for lock in (directory / LOCK, collection / LOCK):
+            if lock.exists():
+                handle = held.enter_context(lock.open("rb"))
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    raise UserError(
+                        f"another process is working in {lock.parent}: wait for its end, a running experiment must not be repaired"
+                    ) from None
         yield
 
 
 def _repair(directory: Path) -> list[str]:
+    if not any((directory / name).exists() for name in (HEADER, CURVES, JOURNALS)):
+        raise UserError(f"{directory} is no run directory, it has no {HEADER}: name the directory of a run, or a database")
     done = [_remove(path) for path in sorted(directory.rglob(f".*{PARTIAL}"))]
     if _header_problems(directory):
         done.append(_restore_header(directory))

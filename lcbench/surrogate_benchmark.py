@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from lcbench.curve import LearningCurve
 from lcbench.database import SHIPPED, Database
 from lcbench.errors import UserError
-from lcbench.metric import METRICS, Metric, metric_named
+from lcbench.metric import METRICS, Metric, metric_recorded
 from lcbench.query import Query, Result
 from lcbench.space import encode, key
 from lcbench.store import FittedModel
@@ -63,7 +63,7 @@ class SurrogateBenchmark:
         self.view = view_named(view)
         self.noise = noise
         self._about = {model.column: model.about for model in models}
-        self.metric = metric if isinstance(metric, Metric) else _metric(metric or table.objective.partition("_")[2])
+        self.metric = metric if isinstance(metric, Metric) else metric_recorded(metric or table.objective.partition("_")[2])
         self.objective = self.metric.on("val")
         """Name of the column whose loss is optimised."""
         for needed in (self.objective, "seconds"):
@@ -131,13 +131,6 @@ class SurrogateBenchmark:
         self.view.check(self.task.name, query.epoch, self.first, self.epochs)
         curve = self.curve(query).prefix(query.epoch)
         return Result.measured(query, curve, self.metric.loss(float(curve.values[self.objective][-1])), float(curve.seconds[-1]))
-
-
-def _metric(name: str) -> Metric:
-    try:
-        return metric_named(name)
-    except KeyError as error:
-        raise UserError(str(error.args[0])) from None
 
 
 def bounds_of(column: str) -> tuple[float, float]:

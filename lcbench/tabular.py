@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from lcbench.curve import LearningCurve
 from lcbench.database import SHIPPED, Database
 from lcbench.errors import UserError
-from lcbench.metric import SCALES, Metric, metric_named
+from lcbench.metric import SCALES, Metric, metric_recorded
 from lcbench.plane import Plane
 from lcbench.query import Query, Result, Status
 from lcbench.schema import STATUSES, UNFINISHED
@@ -342,10 +342,7 @@ def _metric(table: CurveTable, name: str | None) -> Metric:
         raise UserError(
             f"`metric` is {wanted!r}, but {table.task.name!r} was recorded with {', '.join(recorded) or 'none'} on validation rows"
         )
-    try:
-        return metric_named(wanted)
-    except KeyError as error:
-        raise UserError(str(error.args[0])) from None
+    return metric_recorded(wanted)
 
 
 def _one_of(table: CurveTable, name: str, wanted: int | None, choose: Any) -> int:
@@ -377,11 +374,10 @@ def _rows_of(matrix: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[Any]:
 def _sign(column: str, direction: str | None) -> float:
     """1 where smaller values of a column are better, -1 where larger ones are."""
     if direction is None:
-        metric = column.partition("_")[2]
-        try:
-            direction = "minimize" if column == "seconds" else metric_named(metric).direction
-        except KeyError:
-            raise UserError(f"`direction` must be minimize or maximize, because the name {column!r} does not tell") from None
+        split, _, metric = column.partition("_")
+        if column != "seconds" and (split not in ("train", "val", "test") or not metric):
+            raise UserError(f"`direction` must be minimize or maximize, because the name {column!r} does not tell")
+        direction = "minimize" if column == "seconds" else metric_recorded(metric).direction
     if direction not in ("minimize", "maximize"):
         raise UserError(f"`direction` is {direction!r}, but must be 'minimize' or 'maximize'")
     return 1.0 if direction == "minimize" else -1.0

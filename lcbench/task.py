@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from lcbench.metric import CLASSIFICATION_METRICS, REGRESSION_METRICS
@@ -48,3 +48,10 @@ class TaskInfo:
     def n_outputs(self) -> int:
         """Width of the last layer: one logit per class, or one number."""
         return self.n_classes if self.kind == "classification" else 1
+
+
+def is_same_task(one: TaskInfo, other: TaskInfo) -> bool:
+    """Whether two descriptions agree in what both know; how rows were split they may say in other words."""
+    if UNKNOWN in (one.n_categorical, other.n_categorical):
+        one, other = replace(one, n_categorical=UNKNOWN), replace(other, n_categorical=UNKNOWN)
+    return replace(one, split="") == replace(other, split="")

@@ -77,6 +77,8 @@ class Beliefs:
         for name, belief in beliefs.items():
             if name not in names:
                 raise ValueError(f"`beliefs` has {name!r}, but the hyperparameters are {', '.join(names)}")
+            if not isinstance(belief, Mapping) or not all(_is_number(value) for value in belief.values()):
+                raise ValueError(f"`beliefs.{name}` is {belief}, but must be {{mean: number, std: number}}, or {{choice: weight}}")
             self._beliefs[names.index(name)] = _belief(space[name], dict(belief))
 
     def log_density(self, points: Floats) -> Floats:  # (m, d) -> (m,)
@@ -93,6 +95,10 @@ class Beliefs:
         for j, belief in self._beliefs.items():
             point[j] = belief.quantile(rng.random())
         return point
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _belief(hyperparameter: Any, belief: dict[Any, float]) -> _Number | _Choice:
@@ -116,7 +122,8 @@ class Prior:
 
     A method with a model offers ``weigh(log_prior, beta)``: it adds beta / n · log pi(x) to its log acquisition, n being the results that
     it was told. A random draw of any method (origin random or initial) gives way, with probability beta / (beta + n), to a draw from pi
-    (origin prior). So wrong beliefs cost about beta results. An ask takes O(d) more than that of the optimizer.
+    (origin prior). So wrong beliefs cost about beta · ln(1 + N / beta) of N random draws. An ask takes O(d) more than that of the
+    optimizer.
 
     Raises:
         ValueError: if beta is not positive.
@@ -126,7 +133,7 @@ class Prior:
         self, optimizer: Optimizer, space: ConfigurationSpace, beliefs: Beliefs, rng: np.random.Generator, *, beta: float = 10.0
     ) -> None:
         """Put `beliefs` about `space` in front of `optimizer`; `rng` is for the draws from pi."""
-        if not beta > 0:
+        if not (_is_number(beta) and beta > 0):
             raise ValueError(f"`beta` is {beta}, but must be above 0")
         self._optimizer = optimizer
         self._space = space

@@ -161,6 +161,11 @@ class LiveBenchmark:
         return 1 if self.published_defects else 0
 
     @property
+    def stated(self) -> dict[str, Any]:
+        """What a recording has to say of itself, so that its curves are never taken for others."""
+        return {"published_defects": True} if self.published_defects else {}
+
+    @property
     def prepared(self) -> Path:
         """Where the arrays lie."""
         return self.directory / "prepared"

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lcbench.errors import UserError
-from lcbench.metric import METRICS, Metric
+from lcbench.metric import METRICS, Metric, metric_recorded
 from lcbench.task import Kind, TaskInfo
 from pipeline import class_metrics
 
@@ -57,7 +57,7 @@ def metric_for(name: str | None, info: TaskInfo) -> Metric:
     if reason:
         kind = f"{info.n_classes}-class classification" if info.kind == "classification" else info.kind
         raise UserError(f"`metric` is {name!r}, which does not fit task {info.name!r}, a {kind} ({reason}): {choices}")
-    return Metric(name, "maximize", (-math.inf, 0.0 if name.startswith("neg_") else math.inf), "score")
+    return metric_recorded(name)
 
 
 def check_target(metric: Metric, y: NDArray[Any], info: TaskInfo) -> None:  # (n,)

@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.to and not options.to.lower().endswith(SUFFIXES):
             raise UserError(f"`--to` is {options.to!r}, but must end in one of {', '.join(SUFFIXES)}")
         predictor = Predictor.load(options.run)
-        table, _ = read_file(Path(options.table))
+        table, _ = read_file(Path(options.table), predictor.columns.text)
         _write(_predicted(predictor, table), options.to)
     except (UserError, OSError) as error:
         print(in_words(error), file=sys.stderr)

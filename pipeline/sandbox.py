@@ -6,6 +6,7 @@ watches a pipe to the process that asked for it and ends with it, so that no orp
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -48,6 +49,8 @@ _REAPING = threading.Lock()
 """Starting a child also asks after all others; two threads that ask at once lose an exit code."""
 STOPPED = "killed because the run was stopped"
 """Why a child did not answer that nothing was wrong with."""
+FULL_DISK = ("No space left on device", "Disk quota exceeded", "file write failed")
+"""What an error says that is none of the trial; the last is torch's."""
 ERROR_LINES = 12
 """Of a traceback this many lines, the last ones, are kept as the reason."""
 
@@ -113,7 +116,7 @@ def run_in_child(
     deadline: float = float("inf"),
     stop: Connection | None = None,
 ) -> Any | Failure:
-    """Call a picklable function in a child and return its value, or a Failure; never raises for what the child does.
+    """Call a picklable function in a child and return its value, or a Failure; raises for nothing that the child does but one.
 
     Args:
         function: importable function.
@@ -122,6 +125,9 @@ def run_in_child(
         name: name of the child process.
         deadline: `time.monotonic()` at which the child is killed whatever its own limit says.
         stop: a connection whose other end, when closed, kills the child at once.
+
+    Raises:
+        OSError: if the disk is full, which is no fault of the trial: it is made again once there is room.
     """
     context = _context()
     answers, answer = context.Pipe(duplex=False)
@@ -132,11 +138,14 @@ def run_in_child(
             child.start()
         answer.close()
         lifeline.close()
-        return _await(child, (answers, stop), limits.seconds, deadline)
+        message = _await(child, (answers, stop), limits.seconds, deadline)
     finally:
         _end(child)
         for connection in (answers, answer, lifeline, held):
             connection.close()
+    if isinstance(message, OSError):
+        raise message
+    return message
 
 
 def _end(child: Any) -> int | None:
@@ -188,7 +197,9 @@ def _child(answer: Connection, lifeline: Connection, memory_mb: int | None, func
     except Exception as error:  # noqa: BLE001 (a sandbox turns every exception into a value)
         lines = "".join(traceback.format_exception(error)).splitlines()[-ERROR_LINES:]
         no_memory = any(words in str(error) for words in ("allocate memory", "out of memory"))  # torch's allocators, and errno 12
-        answer.send(Failure(Status.MEMOUT if no_memory else Status.CRASHED, "\n".join(lines)))
+        full = any(words in str(error) for words in FULL_DISK)
+        failure = Failure(Status.MEMOUT if no_memory else Status.CRASHED, "\n".join(lines))
+        answer.send(OSError(errno.ENOSPC, f"No space left on device ({lines[-1]})") if full else failure)
 
 
 def _die_with_parent(lifeline: Connection) -> None:

@@ -5,8 +5,12 @@ Notation: n rows. A cell is *missing* where pandas says so (empty, NA, NaN, null
 
 from __future__ import annotations
 
+import csv
 import difflib
-from collections.abc import Collection, Iterable
+import gzip
+import itertools
+from collections import Counter
+from collections.abc import Collection, Hashable, Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,16 +21,24 @@ from lcbench.errors import UserError
 
 NEARLY_ALL = 0.9
 """A text column counts as numeric (or as dates) when at least this share of its non-missing cells can be read as such."""
-SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
-"""Tried when a CSV file has a single column with one of them in its header."""
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+"""What may stand between the cells of a CSV file; of those that cut its header into equally many names, the first."""
+CSV: dict[str, Any] = {"low_memory": False, "encoding": "utf-8-sig", "index_col": False}
+"""How pandas reads one; a separator at the end of the rows alone makes no index of the first column."""
+HEADER_LINES = 20
+"""Lines that a header may have."""
 SUFFIXES = (".csv", ".csv.gz", ".parquet", ".pq")
 """Files that can be read."""
 
 Wish = Literal["numeric", "categorical"]
 
 
-def read_file(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
+def read_file(path: Path, text: Collection[str] = ()) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Read a CSV or Parquet file.
+
+    Args:
+        path: the file.
+        text: columns whose cells of a CSV stay as they are written, where pandas would make numbers or booleans of them.
 
     Returns:
         the table with unique text column names, and notes on how it was read.
@@ -41,8 +53,10 @@ def read_file(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
             f"`path` is {str(path)!r}, but there is no such file (looked at {path.resolve()}): give the path of a CSV or Parquet file"
         )
     try:
-        table, notes = _parsed(path)
-    except (OSError, ValueError, EOFError) as error:  # pandas' and pyarrow's parser errors are ValueErrors
+        table, notes = _parsed(path, text)
+    except UserError:
+        raise
+    except (OSError, ValueError, EOFError, csv.Error) as error:  # pandas' and pyarrow's parser errors are ValueErrors
         raise UserError(
             f"{path} cannot be read as a table ({' '.join(str(error).split())}): check that it is a CSV (UTF-8) or Parquet file"
         ) from error
@@ -55,24 +69,34 @@ def read_file(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
     return table.reset_index(drop=True), notes
 
 
-def _parsed(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
+def _parsed(path: Path, text: Collection[str]) -> tuple[pd.DataFrame, tuple[str, ...]]:
     if path.suffix.lower() in (".parquet", ".pq"):
         return pd.read_parquet(path), ()
-    table = pd.read_csv(path, low_memory=False, encoding="utf-8-sig")
-    header = str(table.columns[0])
-    if table.shape[1] == 1:
-        for separator, words in SEPARATORS.items():
-            if separator in header:
-                decimal = _decimal(path, separator)
-                table = pd.read_csv(path, sep=separator, decimal=decimal, low_memory=False, encoding="utf-8-sig")
-                comma = ", with decimal commas" if decimal == "," else ""
-                return table, (f"{path.name} is read as separated by {words}{comma}",)
-    return table, ()
+    separator = _separator(path)
+    options: dict[str, Any] = CSV | {"sep": separator, "dtype": dict.fromkeys(text, str)}
+    if separator == ",":
+        return pd.read_csv(path, **options), ()
+    decimal = _decimal(path, options)
+    comma = ", with decimal commas" if decimal == "," else ""
+    return pd.read_csv(path, decimal=decimal, **options), (f"{path.name} is read as separated by {SEPARATORS[separator]}{comma}",)
 
 
-def _decimal(path: Path, separator: str) -> str:
+def _separator(path: Path) -> str:
+    """What cuts the header into most names, which must all be different: pandas would give the second another name without a word."""
+    opened = gzip.open if path.suffix.lower() == ".gz" else open
+    with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
+        lines = list(itertools.islice(file, HEADER_LINES))  # a quoted name may hold a line break
+    separator = max(SEPARATORS, key=lambda one: len(next(csv.reader(lines, delimiter=one), [])))
+    names = next(csv.reader(lines, delimiter=separator), [])
+    twice = [name for name, count in Counter(names).items() if name and count > 1]
+    if twice:
+        raise UserError(f"{path} has more than one column named {twice[0]!r}: give every column a name of its own")
+    return separator
+
+
+def _decimal(path: Path, options: dict[str, Any]) -> str:
     """A comma if a column is text with points and numbers with commas, as spreadsheets in much of Europe write it."""
-    tables = [pd.read_csv(path, sep=separator, decimal=mark, low_memory=False, encoding="utf-8-sig") for mark in ".,"]
+    tables = [pd.read_csv(path, decimal=mark, **options) for mark in ".,"]
     points, commas = (sum(is_number(table[name]) for name in table.columns) for table in tables)
     return "," if commas > points else "."
 
@@ -83,11 +107,27 @@ def named(column: str, table: pd.DataFrame, argument: str, where: str) -> str:
     Raises:
         UserError: with the nearest names and the columns that there are.
     """
+    column = str(column)  # a name of digits comes from the command line as a number
     if column in table.columns:
         return column
-    near = difflib.get_close_matches(str(column), table.columns, n=3)
+    near = difflib.get_close_matches(column, table.columns, n=3)
     hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"its columns are {listed(table.columns)}"
     raise UserError(f"`{argument}` is {column!r}, but {where} has no such column: {hint}")
+
+
+def stacked(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
+    """The rows of two tables, with the columns and the types of the first; a category has what both have of it."""
+    columns = {}
+    for name in first.columns:
+        one, other = first[name], second[name]
+        if isinstance(one.dtype, pd.CategoricalDtype):
+            known, more = list(one.cat.categories), other.astype("category").cat.categories
+            dtype = pd.CategoricalDtype([*known, *(value for value in more if value not in set(known))])
+            one, other = one.astype(dtype), other.astype(dtype)
+        elif isinstance(other.dtype, pd.CategoricalDtype):
+            other = other.astype(object)
+        columns[name] = pd.concat([one, other], ignore_index=True)
+    return pd.DataFrame(columns)
 
 
 def listed(values: Iterable[object], at_most: int = 8) -> str:
@@ -150,6 +190,9 @@ def category(column: pd.Series) -> pd.Series:
 def _from_text(column: pd.Series, wish: Wish | None) -> tuple[pd.Series, str]:
     """Numbers or dates where a column of objects nearly always spells them, else a category."""
     present = column.dropna()
+    if not all(isinstance(value, Hashable) for value in present):  # lists and the like count by their text
+        column = column.map(str, na_action="ignore")
+        present = column.dropna()
     if all(isinstance(value, bool | np.bool_) for value in present):  # a CSV column of True and False with a missing cell
         return as_number(column.map(float, na_action="ignore")), ""
     numbers = spelled_numbers(column)

@@ -20,7 +20,7 @@ from lcbench.task import Kind, TaskInfo
 from pipeline.openml_cache import Problem, read_folds, read_problem, read_table, use_openml_cache
 from pipeline.openml_download import fetch
 from pipeline.splits import FEW_ROWS, FOLDS, FRACTION, VALIDATION, Rows, folded, resplit, validated
-from pipeline.table import SUFFIXES, listed, named, read_file, text_columns, typed
+from pipeline.table import SUFFIXES, listed, named, read_file, stacked, text_columns, typed
 from pipeline.target import kind_of, target_values, with_target
 
 __all__ = ["BUNDLED", "Task", "bundled_task", "file_task", "openml_task", "task_name", "use_openml_cache"]
@@ -167,12 +167,12 @@ def file_task(
     """
     if kind not in (None, *get_args(Kind)):
         raise UserError(f"`kind` is {kind!r}, but must be classification, regression, or null to decide by the target")
-    path = Path(path).expanduser()
+    path, target = Path(path).expanduser(), str(target)
     table, notes = _read_whole(path, target)
-    test, more = _read_whole(Path(test_path).expanduser(), target) if test_path else (table[:0], ())
+    test, more = _read_whole(Path(test_path).expanduser(), target, text_columns(table)) if test_path else (table[:0], ())
     if lacking := sorted(set(table.columns) - set(test.columns)):
         raise UserError(f"{test_path} has no column {lacking[0]!r}, which {path} has: give both files the same columns")
-    n_rest, table = len(table), pd.concat([table, test[table.columns]], ignore_index=True) if len(test) else table
+    n_rest, table = len(table), stacked(table, test) if len(test) else table
     X = table.drop(columns=target)
     if X.shape[1] == 0:
         raise UserError(f"{path} has no column beside the target {target!r}: give a table with features")
@@ -200,9 +200,9 @@ def _overview(X: pd.DataFrame, target: str, kind: Kind, classes: tuple[str, ...]
     return f"{columns}; {target!r} makes it a {kind}{of} (task.numeric, task.categorical and task.kind say otherwise)"
 
 
-def _read_whole(path: Path, target: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """The rows of a file that have a target, and notes."""
-    table, notes = read_file(path)
+def _read_whole(path: Path, target: str, text: Sequence[str] = ()) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """The rows of a file that have a target, and notes; for `text` see `read_file`."""
+    table, notes = read_file(path, text)
     where = f"target {named(target, table, 'target', str(path))!r} of {path}"
     number, missing = with_target(table[target], where)
     table = table[number >= 0].reset_index(drop=True)

@@ -22,7 +22,7 @@ from lcbench.commands.info import quality_overview, quality_page
 from lcbench.commands.progress import progress_bar
 from lcbench.database import Database
 from lcbench.errors import UserError
-from lcbench.metric import METRICS, metric_named
+from lcbench.metric import metric_recorded
 from lcbench.query import Status
 from lcbench.rungs import RUNGS
 from lcbench.schema import STATUSES, UNFINISHED
@@ -69,6 +69,8 @@ def add(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, console: Console) -> int:
     """Fit, store after every task, and print the quality."""
+    if options.workers is not None and options.workers < 1:
+        raise UserError(f"`--workers` is {options.workers}, but must be 1 or more; leave it out for one per core")
     database = Database(options.database)
     tasks = {name.strip() for name in options.task.split(",")} if options.task else set(database.tasks)
     for name in tasks - set(database.tasks):
@@ -77,7 +79,7 @@ def run(options: Namespace, console: Console) -> int:
     new: list[FittedModel] = []
     start = time.monotonic()
     for task, space in database.names:
-        if task not in tasks:
+        if task not in tasks or not len(database.table(task, space)):
             continue
         known = {} if options.again else kept
         todo = [job for job in _jobs(database, task, space, options) if not _is_current(known.get((task, space, job.column)), job)]
@@ -87,8 +89,10 @@ def run(options: Namespace, console: Console) -> int:
                 new.append(model)
                 progress(done, len(todo), f"{task}: {model.column}")
         if todo:
+            database = Database(options.database)  # another command may have added tables or models meanwhile
+            others = {(model.task, model.space, model.column): model for name in database.models for model in database.fitted(*name)}
+            kept = others | {name: model for name, model in kept.items() if name[:2] == (task, space)}
             write_curves(database.path, (database.checked(*name) for name in database.names), layout=options.layout, models=kept.values())
-            database = Database(options.database)
     shown = [model for model in kept.values() if model.task in tasks]
     one = len({(model.task, model.space) for model in shown}) == 1
     console.print(quality_page(shown, console.width) if one else quality_overview(shown))
@@ -119,7 +123,7 @@ def _jobs(database: Database, task: str, space: str, options: Namespace) -> Iter
 
 
 def _default_columns(metrics: tuple[str, ...]) -> list[str]:
-    scores = [name for name in metrics if name.startswith(("val_", "test_")) and name.partition("_")[2] in METRICS]
+    scores = [name for name in metrics if name.startswith(("val_", "test_"))]
     without_loss = [name for name in scores if not name.endswith("_loss")]
     return [*(without_loss or scores), "seconds"]  # the weighted loss only where there is nothing else
 
@@ -171,5 +175,5 @@ def _best(model: Any, job: Job) -> float:
     random = encode([sample(job.configurations, rng) for _ in range(N_RANDOM)], job.configurations)
     predicted = model.predict(np.concatenate([job.X, random]))[:, 1:]
     name = job.column.partition("_")[2]
-    maximise = name in METRICS and metric_named(name).direction == "maximize"
+    maximise = metric_recorded(name).direction == "maximize"
     return float(predicted.max() if maximise else predicted.min())

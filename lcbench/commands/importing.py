@@ -64,7 +64,7 @@ def run(options: Namespace, console: Console) -> int:
         sources = [*([target] if old else []), *([] if options.metrics or options.finished else options.sources)]
         models = [model for source in sources for model in _still_valid(source, named)]
         del old
-        write_curves(target, _merged(named, known, options, said), layout=options.layout, models=models)
+        write_curves(target, _merged(named, known, options, (said, reading.notes)), layout=options.layout, models=models)
         shutil.rmtree(scratch, ignore_errors=True)
     for line in reading.notes:
         console.print(Text(f"note: {line}"), soft_wrap=True)
@@ -74,11 +74,15 @@ def run(options: Namespace, console: Console) -> int:
     return 0
 
 
-def _merged(named: list[list[CurveTable]], old: set[int], options: Namespace, said: list[str]) -> Iterator[CurveTable]:
-    """Merge tables of one name, one name at a time; what they come to is appended to `said`."""
+def _merged(named: list[list[CurveTable]], old: set[int], options: Namespace, told: tuple[list[str], list[str]]) -> Iterator[CurveTable]:
+    """Merge tables of one name, one name at a time; `told` gets a line on each of them, and notes on what is left out."""
+    said, notes = told
     while named:  # what is written is let go, so that a large database never stands in memory whole
         tables = named.pop(0)
         table = merge([table if id(table) in old else _wanted(table, options) for table in tables])
+        if not len(table):
+            notes.append(f"{table.task.name}: nothing is recorded of it, left out")
+            continue
         n = len(set(table.columns["key"]))
         said.append(f"{table.task.name}: {len(table)} trainings of {n} configurations, {len(table.metrics)} metrics")
         yield table

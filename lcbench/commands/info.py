@@ -18,7 +18,7 @@ from rich.text import Text
 from lcbench.commands.words import duration, listed, spark
 from lcbench.database import SHIPPED, Database
 from lcbench.errors import UserError
-from lcbench.metric import SCALES, metric_named
+from lcbench.metric import SCALES, metric_recorded
 from lcbench.rundir import HEADER, read_run
 from lcbench.rungs import correlations, ranked
 from lcbench.schema import STATUSES
@@ -148,15 +148,9 @@ def _best_and_median(table: CurveTable) -> tuple[float | None, float | None]:
         return None, None
     finite = values[np.isfinite(values)]
     last = values[np.isfinite(values[:, -1]), -1]
-    best = finite.max() if _maximised(table.objective) else finite.min()
+    maximised = metric_recorded(table.objective.partition("_")[2]).direction == "maximize"
+    best = finite.max() if maximised else finite.min()
     return float(best), float(np.median(last)) if len(last) else None
-
-
-def _maximised(column: str) -> bool:
-    try:
-        return metric_named(column.partition("_")[2]).direction == "maximize"
-    except KeyError:
-        return False
 
 
 def _median_curve(table: CurveTable) -> NDArray[np.float64]:

@@ -42,6 +42,11 @@ class Columns:
         """True for columns of categories."""
         return np.array([categories is not None for categories in self.categories], bool)
 
+    @property
+    def text(self) -> tuple[str, ...]:
+        """Columns of categories: a CSV is to give their cells as they are written."""
+        return tuple(name for name, categories in zip(self.names, self.categories, strict=True) if categories is not None)
+
     def read(self, table: pd.DataFrame) -> NDArray[np.float64]:  # (n, columns)
         """Numbers as they are and codes for categories, NaN where a cell is missing, infinite, or no number; K for an unknown category.
 
@@ -142,10 +147,18 @@ def _coder(categories: Sequence[Plain]) -> Callable[[Any], float]:
 
     def code(value: Any) -> float:
         value = _plain(value)
-        texts = (str(value), _shortest(value))
+        texts = (str(value), _shortest(value), _shortest(_spelled_number(value)))
         return by_value.get(value, next((by_text[text] for text in texts if text in by_text), unknown))
 
     return code
+
+
+def _spelled_number(value: Plain) -> Plain:
+    """The number that a text spells, or what is given."""
+    try:
+        return _plain(float(value)) if isinstance(value, str) else value
+    except ValueError:
+        return value
 
 
 def _shortest(value: Plain) -> str:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,7 +17,7 @@ from ConfigSpace.exceptions import ForbiddenValueError
 from lcbench.errors import UserError
 from pipeline.spaces.search_space import SearchSpace
 
-SHARES = ("dropout", "probability", "reduction", "max_features")
+SHARES = ("dropout", "probability", "reduction", "max_features", "keep_variance", "q_min", "q_max", "beta1", "beta2", "select_rates.alpha")
 """A hyperparameter with one of these in its name is a share: no range of it reaches beyond 1."""
 
 
@@ -62,11 +63,13 @@ def _wish(node: Mapping[str, Any], wish: Any, *, decisive: bool) -> dict[str, An
     values = list(wish) if isinstance(wish, Sequence) and not isinstance(wish, str) else [wish]
     if "choices" in node:
         return _choices(node, values)
-    if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in values) or len(values) > 2 or not values:
+    if not all(map(_is_number, values)) or len(values) > 2 or not values:
         raise _refusal(node, wish, "a number, or a range [low, high]")
     low, high = values[0], values[-1]
     if node["type"] == "uniform_int" and not all(float(value).is_integer() for value in values):
         raise _refusal(node, wish, "whole numbers")
+    if node["type"] == "uniform_int":
+        low, high = int(low), int(high)
     if low > high or (node.get("log") and low <= 0):
         raise _refusal(
             node, wish, "a range [low, high] with low at most high" + (", above 0 because its scale is logarithmic" if low <= high else "")
@@ -77,6 +80,10 @@ def _wish(node: Mapping[str, Any], wish: Any, *, decisive: bool) -> dict[str, An
     middle = (low * high) ** 0.5 if node.get("log") else (low + high) / 2
     middle = round(middle) if node["type"] == "uniform_int" else middle
     return {"lower": low, "upper": high, "default_value": node["default_value"] if low <= node["default_value"] <= high else middle}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _check_bounds(node: Mapping[str, Any], wish: Any, bounds: tuple[float, float], *, decisive: bool) -> None:

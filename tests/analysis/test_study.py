@@ -232,6 +232,7 @@ def test_many_runs_are_laid_on_a_grid_quickly():
         ({"n_boot": 0}, "`n_boot` is 0, but"),
         ({"n_points": 1}, "`n_points` is 1, but"),
         ({"level": 1.0}, "`level` is 1, but"),
+        ({"seed": -1}, "`seed` is -1, but"),
     ],
 )
 def test_options_refuse_what_makes_no_figure(option, said):

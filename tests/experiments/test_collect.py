@@ -16,13 +16,14 @@ from rich.console import Console
 
 from experiments.collect import _write, collect, composed, wanted_of
 from experiments.collection import PER_SEED, CollectionDirectory, Draws, Recording, Wanted
+from lcbench.database import Database
 from lcbench.errors import UserError
 from lcbench.merge import merge
 from lcbench.query import Query, Status
 from lcbench.recording import end_record
 from lcbench.rundir import read_run
 from lcbench.space import key, lcbench_space, plain
-from lcbench.store import read_curves
+from lcbench.store import FittedModel, read_curves, write_curves
 from lcbench.task import UNKNOWN, TaskInfo
 from pipeline.recorder import Chunk, Recorded, Recorder
 from pipeline.sandbox import STOPPED, Failure, Limits, Sandbox
@@ -348,3 +349,39 @@ def test_the_tasks_move_together(tmp_path):
     counts = [len(read_run(tmp_path / "default" / task / "lcbench")) for task in ("wine", "iris")]
     assert 0 < min(counts) < 1000
     assert max(counts) - min(counts) <= 64
+
+
+@pytest.mark.parametrize("kind", ["training", "epoch"])
+def test_a_training_that_lost_a_record_to_the_disk_is_made_again(tmp_path, kind):
+    before = run(tmp_path, "tasks=wine", "configs=3")
+    journal = tmp_path / "default/wine/lcbench/journals/collect.journal"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    number = next(i for i, line in enumerate(lines) if f'"kind":"{kind}"'.encode() in line.replace(b" ", b"") and i > 3)
+    lines[number] = lines[number].replace(b"trial", b"trail")
+    journal.write_bytes(b"".join(lines))
+    assert Recording.of("wine", journal.parent.parent).n_good == 2
+    assert_equal(run(tmp_path, "tasks=wine", "configs=3"), before)
+    assert Recording.of("wine", journal.parent.parent).n_good == 3
+
+
+def test_surrogates_stay_where_nothing_was_recorded(tmp_path):
+    database = tmp_path / "default/database.h5"
+    run(tmp_path, "tasks=wine,iris", "configs=2", "seeds=1")
+    models = [FittedModel(task, "lcbench", "seconds", {"x": np.zeros(3)}, {"format": 0}) for task in ("wine", "iris")]
+    write_curves(database, read_curves(database), models=models)
+    run(tmp_path, "tasks=wine", "configs=3", "seeds=1")
+    assert set(Database(database).models) == {("iris", "lcbench")}
+
+
+def test_ctrl_c_leaves_a_database_of_what_is_recorded(tmp_path, monkeypatch):
+    run(tmp_path, "tasks=wine", "configs=1", "seeds=1")
+    database = tmp_path / "default/database.h5"
+    database.unlink()
+
+    def interrupted(*everything):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("experiments.collect._record_all", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, "tasks=wine", "configs=3", "seeds=1")
+    assert len(tables(database.parent)["wine"]) == 1

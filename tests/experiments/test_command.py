@@ -5,8 +5,11 @@ import time
 from pathlib import Path
 
 import pytest
+from hydra import compose, initialize_config_dir
 
 from experiments import command
+from experiments.config import register
+from experiments.door import CONF
 from lcbench.errors import UserError
 
 LEAVES_A_CHILD = """
@@ -42,3 +45,11 @@ def _runs(pid):
 def test_what_fails_otherwise_is_shown():
     with pytest.raises(RuntimeError, match=r"(?s)ended with exit code 1:.*ZeroDivisionError"):
         command.run(["-c", "1 / 0"], echo=False)
+
+
+@pytest.mark.parametrize("text", ["a=b, c", "it's", "km\\h", "C:\\", "\\'", "${x}", "100 %", "a\\\\b"])
+def test_what_is_quoted_comes_back_as_it_was(text):
+    register()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose("run", ["task=file", "task.path=a.csv", "task.target=y", f"task.categorical=[{command.quoted(text)}]"])
+    assert list(config.task.categorical) == [text]

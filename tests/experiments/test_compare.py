@@ -202,6 +202,7 @@ def test_a_killed_study_leaves_no_process_and_goes_on(made, tmp_path):
         (["executor.workers=0"], "`executor.workers` is 0, but must be at least 1"),
         (["executor=local"], "recorded curves are not trained: leave it out"),
         (["fidelity.max_epochs=60"], "`fidelity.max_epochs` is 60, but the curves of"),
+        (["budget.epochs=40", "optimizers=bohb,random"], "`budget.epochs` is 40, but the first training of random takes 50"),
         (["budget.epochs=-3"], "`budget.epochs` is -3, but must be positive"),
         (["name=a/b"], "`name` is 'a/b', but must be the name of a folder"),
     ],

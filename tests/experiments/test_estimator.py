@@ -1,5 +1,6 @@
 """The estimators: scikit-learn's own checks, tables as they come, and the same model as the run directory holds."""
 
+import copy
 import pickle
 import signal
 import subprocess
@@ -11,12 +12,13 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from experiments.estimator import AutoTabularClassifier, AutoTabularRegressor
+from experiments.estimator import AutoTabularClassifier, AutoTabularRegressor, _tables
 from lcbench.errors import UserError
 from pipeline.predictor import Predictor
 
@@ -205,6 +207,7 @@ def test_it_works_inside_of_a_pipeline_and_of_cross_validation():
         ({"cross_validation": 1000}, r"`cross_validation` is 1000, but must be 2\.\.120 folds"),
         ({"n_jobs": -3}, "`n_jobs` is -3, but must be at least 1"),
         ({"trials": None}, "`seconds` and `trials` are both None"),
+        ({"ensemble_size": 0}, "`ensemble_size` is 0, but must be at least 1"),
         ({"refit_at_end": "yes"}, "`refit_at_end` is 'yes', but must be True or False"),
         ({"overrides": "fidelity=paper"}, r"`overrides` is 'fidelity=paper', but must be a tuple of words"),
     ],
@@ -221,3 +224,25 @@ def test_two_columns_of_one_name_and_unknown_classes_are_refused():
         AutoTabularClassifier(**SMALL).fit(pd.concat([frame, frame[["size"]]], axis=1), labels)
     with pytest.raises(UserError, match="`y_test` has the class 'maybe'"):
         AutoTabularClassifier(**SMALL).fit(frame, labels, frame[:2], ["yes", "maybe"])
+
+
+def test_test_rows_have_the_columns_and_the_categories_of_the_others():
+    X = pd.DataFrame({"x": [1.5, 2.5, 3.5], "month": pd.Categorical([1, 2, 12])})
+    more = pd.DataFrame({"id": ["a"], "month": pd.Categorical([3]), "x": [4.5]})
+    _, (train, test) = _tables([(X, np.array([0, 1, 1])), (more, np.array([0]))])
+    assert list(train) == list(test) == ["x", "month", "target"]
+    assert train["month"].tolist() == [1, 2, 12] and test["month"].tolist() == [3]
+    assert list(train["month"].cat.categories) == [1, 2, 12, 3]
+    with pytest.raises(UserError, match="`X_test` has no column 'month', which `X` has"):
+        AutoTabularClassifier(**SMALL).fit(pd.concat([X] * 9), [0, 1, 1] * 9, more.drop(columns="month"), [0])
+    with pytest.raises(UserError, match="of `X_test` and `y_test` one is None"):
+        AutoTabularClassifier(**SMALL).fit(pd.concat([X] * 9), [0, 1, 1] * 9, X_test=more)
+
+
+def test_a_fit_that_fails_leaves_no_model_of_other_classes(fitted):
+    model, frame, labels = copy.deepcopy(fitted[0]), *fitted[1:]
+    model.metric = "accuracyy"
+    with pytest.raises(UserError):
+        model.fit(frame, np.where(labels == "yes", "a", "b"))
+    with pytest.raises(NotFittedError):
+        model.predict(frame)

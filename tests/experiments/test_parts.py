@@ -1,6 +1,7 @@
 """Small parts of the harness: costs, incumbents, plans, sentences, sparklines."""
 
 import time
+from functools import partial
 from io import StringIO
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from experiments.config import Budget, BudgetConfig
 from experiments.cost import Account, Spent, WallClock, process_age
 from experiments.display import LiveDisplay, PlainDisplay, clock_text, sparkline
 from experiments.incumbent import check_policy, incumbent
-from experiments.plan import plan, plan_table
+from experiments.plan import plan, plan_table, show_plan
 from experiments.progress import Progress
 from experiments.report import _best_table, describe_incumbent
 from lcbench.curve import LearningCurve
@@ -20,6 +21,8 @@ from lcbench.errors import UserError
 from lcbench.metric import METRICS
 from lcbench.query import Query, Result, Status
 from lcbench.space import lcbench_space, sample
+from optimizers.asha import ASHA, StoppingASHA
+from optimizers.dehb import DEHB
 from optimizers.hyperband import Hyperband
 from optimizers.random_search import RandomSearch
 from optimizers.rungs import ladder
@@ -112,6 +115,22 @@ def test_a_plan_of_random_search_counts_its_trials():
     levels = ladder(50, 6, 2)
     rungs = plan(RandomSearch(SPACE, levels, np.random.default_rng(0)), Account(Budget(trials=7), continues=True), levels)
     assert sum(rung.epochs for rung in rungs) == 350
+
+
+@pytest.mark.parametrize(("method", "depends"), [(Hyperband, False), (RandomSearch, False), (ASHA, True), (StoppingASHA, True)])
+def test_a_plan_that_depends_on_losses_says_so(method, depends):
+    levels, console = ladder(50, 6, 2), Console(file=StringIO(), width=200)
+    account = partial(Account, Budget(epochs=1000), continues=True)
+    show_plan("plan", lambda: method(SPACE, levels, np.random.default_rng(0)), account, levels, console)
+    assert ("an example" in console.file.getvalue()) == depends
+
+
+def test_trials_that_begin_above_the_lowest_rung_are_new_ones_too():
+    levels = ladder(50, 6, 2)
+    optimizer, account = DEHB(SPACE, levels, np.random.default_rng(0)), Account(Budget(epochs=1500), continues=True)
+    rungs = plan(optimizer, account, levels)
+    assert sum(rung.new for rung in rungs) > sum(rung.trials for rung in rungs if rung.rung == 0)
+    assert f"{sum(rung.new for rung in rungs)} new trials" in plan_table(rungs, levels, Budget(epochs=1500)).caption
 
 
 def test_the_best_table_has_every_trial_once_at_its_highest_epoch_best_first():

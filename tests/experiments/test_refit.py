@@ -17,9 +17,10 @@ from experiments.records import lock
 from experiments.refit import Refit
 from lcbench.errors import UserError
 from lcbench.metric import METRICS
+from lcbench.query import Status
 from pipeline.predictor import Predictor, assemble, description
 from pipeline.preprocessing.raw import RawTable
-from pipeline.sandbox import Limits
+from pipeline.sandbox import Failure, Limits
 from pipeline.tasks import cross_validated, file_task
 from tests.experiments.conftest import Door
 
@@ -168,6 +169,17 @@ def test_a_member_that_cannot_be_refitted_stays_beside_those_that_can(run, copy,
     alone = [replace(one, weights=(1.0,), members=(one.members[i],)).answer(rows) for i, one in enumerate(sources)]
     assert len(alone) > 1
     np.testing.assert_allclose(mixed.answer(rows), np.tensordot(mixed.weights, alone, 1), rtol=1e-12)
+
+
+def test_on_every_row_what_stays_as_it_was_needs_no_test_rows_of_the_others(copy, task, monkeypatch):
+    def only_trees(function, folder, name, *work, **options):
+        return Failure(Status.TIMEOUT, "it was cut") if name == "extra_trees" else refitting(function, folder, name, *work, **options)
+
+    refitting = refit.run_in_child
+    monkeypatch.setattr(refit, "run_in_child", only_trees)
+    told = Refit(copy, RawTable.of(task), "all", ROOMY, workers=2)(METRICS["accuracy"], Console(quiet=True))
+    assert (told["kept"], told["scores"]) == ({"extra_trees": "it was cut"}, {})
+    assert Predictor.load(copy).answer(RawTable.of(task).values[:3]).shape == (3, 2)
 
 
 @pytest.mark.slow

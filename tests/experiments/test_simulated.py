@@ -104,6 +104,14 @@ def test_a_result_after_the_end_does_not_count():
     assert take(workers) is None
 
 
+def test_all_that_ends_at_the_very_end_counts():
+    workers = Simulated(Lasting([1.0, 1.0]), workers=2, limit=20.0)
+    workers.submit(query(0, 20))
+    workers.submit(query(1, 20))
+    assert [take(workers).query.trial for _ in range(2)] == [0, 1]
+    assert (workers.over, workers.elapsed) == (False, 20.0)
+
+
 def test_the_seconds_of_the_optimizer_delay_what_it_asked_for():
     thought = iter([1.0, 1.5, 1.5])
     workers = Simulated(Lasting([2.0, 2.0, 0.25]), workers=3, counts_overhead=True, overhead=lambda: next(thought))

@@ -91,3 +91,11 @@ def test_areas_under_curves_want_probabilities_in_either_shape():
     assert Searched("accuracy").score((p > 0.5).astype(int), truth) == {"accuracy": 0.8}
     with pytest.raises(UserError, match="`y_pred` has 7"):
         Searched("accuracy").score(np.full(5, 7), truth)
+
+
+def test_columns_of_labels_are_labels_and_too_few_probabilities_are_refused():
+    truth = np.array([0, 1, 1, 0, 1])
+    column = np.array([[0], [1], [0], [0], [1]])
+    assert Searched("accuracy").score(column, truth[:, None]) == {"accuracy": 0.8}
+    with pytest.raises(UserError, match="`y_pred` has 3 columns, but there are 2 classes"):
+        Searched("accuracy").score(np.full((5, 3), 1 / 3), truth)

@@ -134,6 +134,11 @@ def test_some_tasks_are_judged_by_what_was_chosen_from_all(found):
         found.on(["four"])
 
 
+def test_no_training_is_no_comparison(capsys, tmp_path):
+    assert main([str(tmp_path / "any.h5"), "--size", "0"]) == 2
+    assert "`--size` is 0, but must be at least 1 training" in capsys.readouterr().err
+
+
 def test_a_member_that_failed_counts_as_the_worst():
     broken = LearningCurve(np.arange(3), [0.0, 1.0, 2.0], {"val_accuracy": [0.1, np.nan, np.nan]})
     found = warm_starts(_tables([*_members(100, status="diverged", curve=broken), *_members(101)]), size=2, seeds=3)

@@ -14,7 +14,7 @@ import pytest
 
 from lcbench import commands
 from lcbench.__main__ import main
-from lcbench.commands import downloading
+from lcbench.commands import downloading, fitting
 from lcbench.commands.fitting import _jobs
 from lcbench.commands.querying import _configuration
 from lcbench.curve import LearningCurve
@@ -22,6 +22,7 @@ from lcbench.database import Database
 from lcbench.download import Published
 from lcbench.store import FittedModel, read_curves, write_curves
 from lcbench.tabular import TabularBenchmark
+from tests.lcbench.curve_strategies import TASK
 from tests.lcbench.tables import fake_table, fake_training
 
 
@@ -307,3 +308,44 @@ def test_trials_that_were_stopped_early_do_not_look_like_the_worst(tmp_path):
 
 def test_a_query_takes_booleans():
     assert _configuration(["use_dropout=True", "n=3", "rate=0.5", "name=x"]) == {"use_dropout": True, "n": 3, "rate": 0.5, "name": "x"}
+
+
+def test_tasks_of_which_nothing_is_recorded_are_left_out(tmp_path, capsys):
+    write_curves(tmp_path / "planned.h5", [fake_table(0, task=dataclasses.replace(TASK, name="planned"))])
+    write_curves(tmp_path / "one.h5", [fake_table(3)])
+    assert main(["import", str(tmp_path / "planned.h5"), str(tmp_path / "one.h5"), "--to", str(tmp_path / "all.h5")]) == 0
+    assert "planned: nothing is recorded of it, left out" in capsys.readouterr().out
+    assert Database(tmp_path / "all.h5").tasks == (TASK.name,)
+
+
+def test_workers_are_at_least_one(database, capsys):
+    assert "`--workers` is -1, but must be 1 or more" in _refused(capsys, "fit-surrogate", database, "--workers", "-1")
+
+
+def test_the_best_of_a_scorer_is_the_largest(tmp_path, capsys):
+    rows = fake_table(5)
+    names = tuple(name.replace("val_accuracy", "val_average_precision") for name in rows.metrics)
+    table = dataclasses.replace(rows, objective="val_average_precision", metrics=names)
+    write_curves(tmp_path / "one.h5", [table])
+    assert main(["info", str(tmp_path / "one.h5")]) == 0
+    best = float(np.nanmax(table.curves[table.plane("val_average_precision"), :, 1:]))
+    assert f"{best:.4f}" in capsys.readouterr().out
+
+
+def test_what_others_have_added_meanwhile_stays(tmp_path, monkeypatch):
+    """A fit takes minutes: another command adds a table and a model in the middle of it."""
+    path = tmp_path / "one.h5"
+    write_curves(path, [fake_table(30)])
+    other = fake_table(30, task=dataclasses.replace(TASK, name="other"))
+
+    def meanwhile(jobs, workers):
+        yield FittedModel(TASK.name, "lcbench", "val_accuracy", {"x": np.zeros(3)}, {"format": 0})
+        model = FittedModel("other", "lcbench", "val_accuracy", {"x": np.zeros(3)}, {"format": 0})
+        write_curves(path, [fake_table(30), other], models=[model])
+
+    monkeypatch.setattr(fitting, "_fitted", meanwhile)
+    monkeypatch.setattr(fitting, "quality_page", lambda models, width: "")
+    assert main(["fit-surrogate", str(path), "--task", TASK.name, "--columns", "val_accuracy"]) == 0
+    found = Database(path)
+    assert set(found.tasks) == {TASK.name, "other"}
+    assert set(found.models) == {(TASK.name, "lcbench"), ("other", "lcbench")}

@@ -97,3 +97,30 @@ def test_one_trial_never_names_two_configurations():
     other = [dataclasses.replace(fake_training(7, seed=2), trial=0)]
     table = CurveTable.of(task=fake_table(0).task, space=SPACE, objective="val_accuracy", trainings=other)
     assert merge([fake_table(2), table]).columns["trial"].tolist() == [0, 1, 2]
+
+
+def test_rows_of_another_split_are_refused_wherever_they_stand():
+    tables = [fake_table(2), fake_table(2, table_crc32=1), fake_table(3, table_crc32=2)]
+    for order in (tables, tables[::-1], [*tables[1:], tables[0]]):
+        with pytest.raises(UserError, match="their rows or splits differ"):
+            merge(order)
+    some = merge(tables[:2])
+    assert len(merge([some, fake_table(4, table_crc32=1)])) == 4
+    with pytest.raises(UserError, match="their rows or splits differ"):
+        merge([some, tables[2]])
+
+
+def test_a_table_that_does_not_know_how_many_columns_are_categories_fits_one_that_does():
+    old = fake_table(2, task=dataclasses.replace(fake_table(0).task, n_categorical=-1))
+    new = fake_table(3, task=dataclasses.replace(fake_table(0).task, n_categorical=5))
+    for order in ([old, new], [new, old]):
+        merged = merge(order)
+        assert (merged.task.n_categorical, len(merged)) == (5, 3)
+    with pytest.raises(UserError, match="do not belong together: task"):
+        merge([new, fake_table(3, task=dataclasses.replace(new.task, n_categorical=4))])
+
+
+def test_curves_with_the_published_defects_are_never_mixed_with_others():
+    with pytest.raises(UserError, match="one was recorded with LCBench's published defects"):
+        merge([fake_table(2), fake_table(2, published_defects=True)])
+    assert merge([fake_table(2, published_defects=True), fake_table(3, published_defects=True)]).provenance["published_defects"] is True

@@ -96,3 +96,11 @@ def test_the_last_epoch_of_a_view_ends_every_plane():
     assert planes.take(0, 1, 4) == 10
     with pytest.raises(IndexError, match=r"epoch 5, but has rows 0\.\.1 and epochs 1\.\.4"):
         planes.take(0, 1, 5)
+
+
+def test_what_is_scaled_is_the_same_number_whichever_way_it_is_asked_for():
+    plane = Plane(np.array([[12.3, 45.6], [78.9, 33.3]], np.float32), scale=0.01)
+    rows, epochs = np.indices((2, 2))
+    singles = [[plane.at(row, epoch) for epoch in range(2)] for row in range(2)]
+    assert plane.matrix().tolist() == plane.take(rows, epochs).tolist() == singles == [plane.curve(row).tolist() for row in range(2)]
+    assert plane.matrix().dtype == plane.take(rows, epochs).dtype == np.float64

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -246,3 +247,24 @@ def test_a_run_that_is_locked_is_not_repaired(run):
         with pytest.raises(UserError, match="a running experiment must not be repaired"):
             repair(run)
     assert repair(run)
+
+
+def test_a_task_of_a_collection_that_is_locked_is_not_repaired(run, tmp_path):
+    task = tmp_path / "collection" / "vehicle" / "lcbench"
+    shutil.copytree(run, task)
+    lock = tmp_path / "collection" / ".lock"
+    lock.touch()
+    with lock.open("rb") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        with pytest.raises(UserError, match=r"another process is working in .*collection: wait for its end"):
+            repair(task)
+    assert repair(task)
+
+
+def test_what_is_no_run_is_left_as_it_is(tmp_path):
+    (tmp_path / "other").mkdir()
+    foreign = tmp_path / "other" / ".mine.partial"
+    foreign.touch()
+    with pytest.raises(UserError, match="is no run directory"):
+        repair(tmp_path)
+    assert foreign.exists()

@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+import shutil
 import zlib
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -20,6 +22,7 @@ from lcbench.store import group_name, read_curves, write_curves
 from lcbench.table import CurveTable
 from lcbench.training import Training
 from tests.lcbench.curve_strategies import SPACES, TASK, tables
+from tests.lcbench.tables import fake_table
 
 
 def training(trial=0, space="lcbench", **changes):
@@ -423,3 +426,10 @@ def test_a_foreign_hyperparameter_is_refused():
 def test_a_space_without_a_name_is_refused():
     with pytest.raises(ValueError, match="needs a name"):
         CurveTable.of(task=TASK, space=SPACES["lcbench"].__class__(), objective="a")
+
+
+def test_where_there_is_no_room_nothing_is_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1_000_000))
+    with pytest.raises(OSError, match=r"No space left on device: vehicle needs \d+ MB, and 1 MB are free"):
+        write_curves(tmp_path / "a.h5", [fake_table(3)])
+    assert list(tmp_path.iterdir()) == []

@@ -287,3 +287,16 @@ def test_planes_across_many_tiny_tables(tmp_path, n_tables):
 def test_rows_may_be_numpy_integers(benchmark):
     row = benchmark.ranking()[0]
     assert benchmark.value(row, 5) == benchmark.value(int(row), 5)
+
+
+def test_a_scorer_of_scikit_learn_is_better_the_larger_it_is():
+    rows = fake_table(5)
+    table = dataclasses.replace(
+        rows,
+        objective="val_average_precision",
+        metrics=tuple(name.replace("val_accuracy", "val_average_precision") for name in rows.metrics),
+    )
+    benchmark = TabularBenchmark(table)
+    assert benchmark.metric.direction == "maximize"
+    assert benchmark.query_best()[1] == benchmark.column("val_average_precision").matrix().max()
+    assert benchmark.ranking()[0] == np.argmax(benchmark.column("val_average_precision").column(12))

@@ -147,6 +147,8 @@ def test_a_belief_about_a_category_is_a_share_per_choice():
     ("beliefs", "sentence"),
     [
         ({"lr": {"mean": 1, "std": 1}}, "`beliefs` has 'lr', but the hyperparameters are"),
+        ({"momentum": 0.5}, r"`beliefs\.momentum` is 0.5, but must be \{mean: number, std: number\}"),
+        ({"momentum": {"mean": 0.5, "std": "wide"}}, r"`beliefs\.momentum` is .*, but must be \{mean: number"),
         ({"momentum": {"mean": 5.0, "std": 0.1}}, r"`beliefs\.momentum` is .* mean in 0.1..0.99"),
         ({"momentum": {"mean": 0.5, "std": 0.0}}, "std above 0"),
         ({"momentum": {"mean": 0.5}}, "must be a mean"),

@@ -1,5 +1,6 @@
 """A child that misbehaves in any way becomes a value with a reason, and never outlives its parent."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -51,6 +52,10 @@ def _allocate_tensors():
 
 def _raise():
     raise KeyError("max_units")
+
+
+def _raise_it(error):
+    raise error
 
 
 def _die():
@@ -111,6 +116,14 @@ def test_an_exception_is_a_crash_with_its_traceback():
     assert failure.status is Status.CRASHED
     assert "in _raise" in failure.error
     assert failure.error.endswith("KeyError: 'max_units'")
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left on device"), RuntimeError("PytorchStreamWriter: file write failed")]
+)
+def test_a_full_disk_is_no_fault_of_the_trial(error):
+    with pytest.raises(OSError, match="No space left on device"):
+        run_in_child(_raise_it, error, limits=Limits())
 
 
 @pytest.mark.parametrize(("function", "reason"), [(_die, "exit code -11"), (_leave, "exit code 3")])

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lcbench.errors import UserError
-from pipeline.table import read_file, typed
+from pipeline.table import read_file, stacked, typed
 
 
 def one(values, wish: str | None = None) -> tuple[pd.Series, tuple[str, ...]]:
@@ -151,3 +151,46 @@ def test_decimal_commas_of_a_european_spreadsheet_are_numbers(tmp_path):
 def test_decimal_points_stay_points_under_semicolons(tmp_path):
     (tmp_path / "t.csv").write_text("price;city\n1.5;Bonn\n2.25;Kiel\n")
     assert read_file(tmp_path / "t.csv")[0]["price"].tolist() == [1.5, 2.25]
+
+
+@pytest.mark.parametrize(
+    "text", ["preis;menge;ort\n1;2;a\n1,5;2,5;b\n", "preis;menge;ort\n1,5;2;Müller, Hans, Dr\n", '"preis, netto";menge;ort\n1,5;2;b\n']
+)
+def test_commas_in_cells_and_names_do_not_hide_semicolons(tmp_path, text):
+    (tmp_path / "t.csv").write_text(text, encoding="utf-8")
+    table, _ = read_file(tmp_path / "t.csv")
+    assert table.shape[1] == 3
+    assert table.iloc[:, 0].tolist()[-1] == 1.5
+
+
+def test_a_separator_at_the_end_of_every_row_moves_nothing(tmp_path):
+    (tmp_path / "t.csv").write_text("a,b\n1,2,\n3,4,\n")
+    assert read_file(tmp_path / "t.csv")[0].to_dict("list") == {"a": [1, 3], "b": [2, 4]}
+
+
+def test_a_csv_that_names_a_column_twice_is_refused(tmp_path):
+    """Pandas would call the second y.1: a target that names itself twice would be a perfect feature."""
+    (tmp_path / "t.csv").write_text("y,x,y\n1,2,1\n")
+    with pytest.raises(UserError, match="more than one column named 'y'"):
+        read_file(tmp_path / "t.csv")
+
+
+def test_cells_of_categories_can_be_read_as_they_are_written(tmp_path):
+    (tmp_path / "t.csv").write_text("code,flag,x\n007,TRUE,1\n010,,2\n")
+    table, _ = read_file(tmp_path / "t.csv", ["code", "flag", "absent"])
+    assert table["code"].tolist() == ["007", "010"] and table["x"].tolist() == [1, 2]
+    assert table["flag"].tolist()[0] == "TRUE" and pd.isna(table["flag"][1])
+
+
+def test_cells_that_are_lists_count_by_their_text():
+    column, _ = one(pd.Series([[1, 2], [1, 2], None, {"a": 3}], dtype=object))
+    assert list(column.cat.categories) == ["[1, 2]", "{'a': 3}"] and column.isna().tolist() == [False, False, True, False]
+
+
+def test_tables_are_stacked_with_the_columns_and_types_of_the_first():
+    first = pd.DataFrame({"month": pd.Categorical([1, 2]), "town": ["a", "b"], "x": [1.0, 2.0]})
+    second = pd.DataFrame({"x": [3], "id": [9], "town": pd.Categorical(["c"]), "month": pd.Categorical([3])})
+    both = stacked(first, second)
+    assert both.columns.tolist() == ["month", "town", "x"]
+    assert both["month"].cat.categories.tolist() == [1, 2, 3] and both["month"].tolist() == [1, 2, 3]
+    assert both["town"].tolist() == ["a", "b", "c"] and not isinstance(both["town"].dtype, pd.CategoricalDtype)

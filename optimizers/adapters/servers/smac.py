@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+UNSEEN = 1e6
+"""Cost of a crash before anything was seen: no success may look worse."""
 
 
 class Facade:
@@ -32,7 +36,7 @@ class Facade:
             parts["intensifier"] = facade.get_intensifier(scenario, eta=eta)
         self._smac = facade(scenario, None, logging_level=50, overwrite=True, **parts)
         self._epochs = epochs
-        self._worst = 1.0
+        self._worst = -math.inf
 
     def ask(self) -> tuple[Any, dict[str, Any]]:
         """The next trial of SMAC's intensifier."""
@@ -57,7 +61,8 @@ class Facade:
             raise NotImplementedError("cannot learn from a configuration in the place of its own: run it without a portfolio or prior")
         self._worst = self._worst if loss is None else max(self._worst, loss)
         status = StatusType.CRASHED if loss is None else StatusType.SUCCESS
-        self._smac.tell(job, TrialValue(cost=self._worst if loss is None else loss, status=status), save=False)
+        cost = loss if loss is not None else self._worst if math.isfinite(self._worst) else UNSEEN
+        self._smac.tell(job, TrialValue(cost=cost, status=status), save=False)
 
 
 def _origin(said: str) -> str:

@@ -28,6 +28,7 @@ def test_ranges_choices_and_constants(space):
     assert (found["batch_size"].lower, found["batch_size"].upper, found["batch_size"].log) == (32, 128, True)
     assert found["optimizer"].choices == ("adam",)
     assert found["shaped_mlp.max_units"].default_value == 256
+    assert type(updated(space, {"batch_size": 32.0}).space["batch_size"].value) is int
     assert found["adam.weight_decay"].upper == 0.2
     assert not [name for name in found if name.startswith("sgd.")]
     rng = np.random.default_rng(0)
@@ -70,6 +71,8 @@ def test_members_of_a_portfolio_for_a_choice_that_is_gone_are_refused(space):
         ({"embedding": ["learned"], "preprocessor": ["truncated_svd"]}, "leaves defaults that the space forbids together"),
         ({"shaped_mlp.max_dropout": [0, 5]}, "must be at most 1"),
         ({"adam.weight_decay": [-1, 0.1]}, "must be 0 or more"),
+        ({"adam.learning_rate": [0.001, float("inf")]}, "a number, or a range"),
+        ({"adam.learning_rate": [float("nan"), 0.1]}, "a number, or a range"),
         ({"truncated_svd.target_dim": -3}, "must be 1 or more"),
         ([["batch_size", 3]], "must be {hyperparameter: "),
         ("batch_size", "must be {hyperparameter: "),
