@@ -23,8 +23,8 @@ NEARLY_ALL = 0.9
 """A text column counts as numeric (or as dates) when at least this share of its non-missing cells can be read as such."""
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 """What may stand between the cells of a CSV file; of those that cut its header into equally many names, the first."""
-CSV: dict[str, Any] = {"low_memory": False, "encoding": "utf-8-sig", "index_col": False}
-"""How pandas reads one; a separator at the end of the rows alone makes no index of the first column."""
+CSV: dict[str, Any] = {"low_memory": False, "encoding": "utf-8-sig"}
+"""How pandas reads one."""
 HEADER_LINES = 20
 """Lines that a header may have."""
 SUFFIXES = (".csv", ".csv.gz", ".parquet", ".pq")
@@ -72,26 +72,30 @@ def read_file(path: Path, text: Collection[str] = ()) -> tuple[pd.DataFrame, tup
 def _parsed(path: Path, text: Collection[str]) -> tuple[pd.DataFrame, tuple[str, ...]]:
     if path.suffix.lower() in (".parquet", ".pq"):
         return pd.read_parquet(path), ()
-    separator = _separator(path)
-    options: dict[str, Any] = CSV | {"sep": separator, "dtype": dict.fromkeys(text, str)}
-    if separator == ",":
+    options: dict[str, Any] = CSV | _form(path) | {"dtype": dict.fromkeys(text, str)}
+    if options["sep"] == ",":
         return pd.read_csv(path, **options), ()
     decimal = _decimal(path, options)
     comma = ", with decimal commas" if decimal == "," else ""
-    return pd.read_csv(path, decimal=decimal, **options), (f"{path.name} is read as separated by {SEPARATORS[separator]}{comma}",)
+    return pd.read_csv(path, decimal=decimal, **options), (f"{path.name} is read as separated by {SEPARATORS[options['sep']]}{comma}",)
 
 
-def _separator(path: Path) -> str:
-    """What cuts the header into most names, which must all be different: pandas would give the second another name without a word."""
+def _form(path: Path) -> dict[str, Any]:
+    """What cuts the header into most names, and whether rows alone end with it; else what they have more than names are names of rows.
+
+    Raises:
+        UserError: if two names are the same: pandas would give the second another one without a word.
+    """
     opened = gzip.open if path.suffix.lower() == ".gz" else open
     with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
         lines = list(itertools.islice(file, HEADER_LINES))  # a quoted name may hold a line break
     separator = max(SEPARATORS, key=lambda one: len(next(csv.reader(lines, delimiter=one), [])))
-    names = next(csv.reader(lines, delimiter=separator), [])
+    rows = csv.reader(lines, delimiter=separator)
+    names, first = next(rows, []), next(rows, [])
     twice = [name for name, count in Counter(names).items() if name and count > 1]
     if twice:
         raise UserError(f"{path} has more than one column named {twice[0]!r}: give every column a name of its own")
-    return separator
+    return {"sep": separator, "index_col": False if len(first) == len(names) + 1 and not first[-1] else None}
 
 
 def _decimal(path: Path, options: dict[str, Any]) -> str:

@@ -166,6 +166,8 @@ def test_commas_in_cells_and_names_do_not_hide_semicolons(tmp_path, text):
 def test_a_separator_at_the_end_of_every_row_moves_nothing(tmp_path):
     (tmp_path / "t.csv").write_text("a,b\n1,2,\n3,4,\n")
     assert read_file(tmp_path / "t.csv")[0].to_dict("list") == {"a": [1, 3], "b": [2, 4]}
+    (tmp_path / "r.csv").write_text("a,b\nrow 1,1,2\nrow 2,3,4\n")  # as R writes it, with names of rows
+    assert read_file(tmp_path / "r.csv")[0].to_dict("list") == {"a": [1, 3], "b": [2, 4]}
 
 
 def test_a_csv_that_names_a_column_twice_is_refused(tmp_path):
