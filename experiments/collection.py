@@ -78,7 +78,7 @@ class Recording:
             for record in iter_records(journal):
                 if record["kind"] == "training":
                     seconds[record["trial"]] = []
-                elif record["kind"] == "epoch" and len(seconds.get(record["trial"], ())) == record["epoch"]:
+                elif record["kind"] == "epoch" and record["trial"] in seconds and len(seconds[record["trial"]]) == record["epoch"]:
                     seconds[record["trial"]].append(record["seconds"])
                 elif record["kind"] == "end" and _is_whole(record, seconds.get(record["trial"])):
                     recording._note(record, max(seconds.get(record["trial"], ()), default=0.0))

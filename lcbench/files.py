@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import uuid
@@ -10,6 +11,8 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
+MARGIN = 4 * 2**20
+"""Bytes that a file may take beside its data."""
 PARTIAL = ".partial"
 """Suffix of a file that is being written; one that is left over belonged to a writer that was killed."""
 
@@ -30,6 +33,18 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
         raise
     sync_directory(path.parent)
+
+
+def check_room(path: Path, size: int, what: str) -> None:
+    """See that `size` bytes and a margin fit beside `path`: HDF5 does not survive a full disk in every case.
+
+    Raises:
+        OSError: if they do not.
+    """
+    needed, free = size + MARGIN, shutil.disk_usage(path.parent).free
+    if needed > free:
+        said = f"No space left on device: {what} needs {needed / 2**20:.0f} MB, and {free / 2**20:.0f} MB are free"
+        raise OSError(errno.ENOSPC, said, str(path.parent))
 
 
 def keep_aside(path: Path) -> Path:

@@ -7,10 +7,8 @@ an HDF5 file whose writer was killed is usually unreadable. What grows during a 
 from __future__ import annotations
 
 import difflib
-import errno
 import json
 import mmap
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,7 +23,7 @@ from numpy.typing import NDArray
 from lcbench.checksums import crc_of_array, crc_of_attributes, crcs_of_rows
 from lcbench.columns import Column
 from lcbench.errors import UserError
-from lcbench.files import replacing
+from lcbench.files import check_room, replacing
 from lcbench.header import from_plain, to_plain
 from lcbench.metric import SCALES
 from lcbench.plane import Plane
@@ -43,8 +41,6 @@ _FILE_OPTIONS: dict[str, Any] = {
 _SQUEEZED: dict[str, Any] = {"compression": "gzip", "compression_opts": 9, "shuffle": True}
 BLOCK = 32
 """Rows that are compressed together: so many are lost with a damaged byte."""
-MARGIN = 4 * 2**20
-"""Bytes that a table may take beside its curves and seconds."""
 UNREADABLE = (OSError, KeyError, ValueError, TypeError, RuntimeError, IndexError, AttributeError)
 """What h5py and the decoding below raise when a byte of the file is wrong."""
 
@@ -86,23 +82,11 @@ def write_curves(
             names.append(names_of(table))
             if name in file:
                 raise UserError(f"two tables are called {name}, but a database holds one per task, fold and space: merge their trainings")
-            _check_room(temporary, table)
+            check_room(temporary, table.curves.nbytes + table.seconds.nbytes, table.task.name)
             _write_table(file.create_group(name), table, squeezed=layout == "compressed")
         file.attrs["tables"] = encode_texts([json.dumps(sorted(names))])[0]
         for model in models:
             _write_model(file, model)
-
-
-def _check_room(path: Path, table: CurveTable) -> None:
-    """HDF5 does not survive a full disk in every case, so that it must not come to that.
-
-    Raises:
-        OSError: if there is no room for the table.
-    """
-    needed, free = table.curves.nbytes + table.seconds.nbytes + MARGIN, shutil.disk_usage(path.parent).free
-    if needed > free:
-        said = f"No space left on device: {table.task.name} needs {needed / 2**20:.0f} MB, and {free / 2**20:.0f} MB are free"
-        raise OSError(errno.ENOSPC, said, str(path.parent))
 
 
 def read_curves(path: str | PathLike[str]) -> list[CurveTable]:

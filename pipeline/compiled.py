@@ -86,7 +86,7 @@ class CompiledLearner(FlatLearner):
         self._exact.discard(split)
         return torch.from_numpy(predict(self.X[split].numpy(), self.evaluation))
 
-    def predictions(self, split: SplitName) -> NDArray[np.floating]:
+    def predictions(self, split: SplitName) -> NDArray[np.float32]:
         """As torch's own layers have them, which is what will predict with these weights: equal to the last bit."""
         if split in self.outputs and split not in self._exact:
             self.outputs[split] = super()._outputs(split)

@@ -15,7 +15,7 @@ class Constant:
 
     def __init__(self, info: TaskInfo) -> None:
         self._info = info
-        self._answer: NDArray[np.floating] = np.zeros(info.n_outputs)
+        self._answer: NDArray[np.float32] = np.zeros(info.n_outputs, np.float32)
 
     def fit(
         self,
@@ -28,8 +28,9 @@ class Constant:
     ) -> None:
         """Count."""
         classify = self._info.kind == "classification"
-        self._answer = np.bincount(y.astype(np.int64), minlength=self._info.n_classes) / len(y) if classify else np.array([y.mean()])
+        answer = np.bincount(y.astype(np.int64), minlength=self._info.n_classes) / len(y) if classify else np.array([y.mean()])
+        self._answer = answer.astype(np.float32)
 
-    def predict(self, raw: NDArray[np.float64]) -> NDArray[np.floating]:
+    def predict(self, raw: NDArray[np.float64]) -> NDArray[np.float32]:
         """Class frequencies (n, C), or the mean (n, 1)."""
         return np.tile(self._answer, (len(raw), 1))

@@ -158,7 +158,7 @@ class Learner:
         self.outputs[split] = outputs
         return values
 
-    def predictions(self, split: SplitName) -> NDArray[np.floating]:
+    def predictions(self, split: SplitName) -> NDArray[np.float32]:
         """Class probabilities (n, C), or predictions (n, 1) in the target's unit, of the network as it was last judged."""
         outputs = self.outputs.get(split, torch.zeros(0, self.data.info.n_outputs))
         return self.scores.predictions(outputs)

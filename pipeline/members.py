@@ -45,9 +45,9 @@ class Kept:
 
     name: str
     """Name of its files: ``trial-epoch`` of a network, or that of a traditional model."""
-    val: NDArray[np.floating]  # (n_val, C)
+    val: NDArray[np.float32]  # (n_val, C)
     """Predictions of the validation rows, each by the part that has not seen it."""
-    test: NDArray[np.floating]  # (n_test, C)
+    test: NDArray[np.float32]  # (n_test, C)
     """The mean over the parts for the test rows."""
     ms: float
     """Milliseconds per 1,000 rows to predict, preprocessing included."""

@@ -42,7 +42,7 @@ ROWS = 8192
 class Model(Protocol):
     """A fitted network or traditional model."""
 
-    def predict(self, rows: NDArray[Any]) -> NDArray[np.floating]:
+    def predict(self, rows: NDArray[Any]) -> NDArray[np.float32]:
         """Class probabilities (n, C), or predictions (n, 1), of the rows of its view."""
         ...
 
@@ -68,7 +68,7 @@ class FittedNetwork:
             self._scores = ClassificationScores(torch.tensor(state["divisors"] or [1.0]))
             self._scores.unweighted = bool(state["divisors"])
 
-    def predict(self, rows: NDArray[Any]) -> NDArray[np.floating]:
+    def predict(self, rows: NDArray[Any]) -> NDArray[np.float32]:
         """Class probabilities (n, C), or predictions (n, 1) in the target's unit, of preprocessed rows."""
         import torch
 

@@ -34,7 +34,7 @@ class Refitted(NamedTuple):
 
     seconds: float
     """How long it took."""
-    test: NDArray[np.floating]  # (n_test, C)
+    test: NDArray[np.float32]  # (n_test, C)
     """Its predictions for the test rows, where there are some that it was not trained on."""
 
 
@@ -58,7 +58,7 @@ def refit(folder: Path, name: str, table: Path, info: TaskInfo, to: Path) -> Ref
     return Refitted(time.perf_counter() - start, test)
 
 
-def _refit_traditional(parts: Sequence[Part], raw: RawTable, X: NDArray[np.float64], path: Path) -> NDArray[np.floating]:
+def _refit_traditional(parts: Sequence[Part], raw: RawTable, X: NDArray[np.float64], path: Path) -> NDArray[np.float32]:
     """Store the model trained again, and predict `X`."""
     first: Any = parts[0].model
     rounds = [kept for part in parts if (kept := getattr(part.model, "rounds_kept", None))]
@@ -73,7 +73,7 @@ def _refit_traditional(parts: Sequence[Part], raw: RawTable, X: NDArray[np.float
     return test
 
 
-def _refit_network(state: dict[str, Any], raw: RawTable, X: NDArray[np.float64], path: Path) -> NDArray[np.floating]:
+def _refit_network(state: dict[str, Any], raw: RawTable, X: NDArray[np.float64], path: Path) -> NDArray[np.float32]:
     """Store the network trained again and its preprocessor, and predict `X`."""
     import torch
 

@@ -100,9 +100,9 @@ class RegressionScores:
             values[self.extra.name] = score(self.extra, target, self.predictions(outputs))
         return values
 
-    def predictions(self, outputs: Tensor) -> NDArray[np.float64]:  # (n, 1) -> (n, 1)
-        """Predictions in the target's unit; float32 could not tell dates in seconds apart."""
-        return (outputs.detach().double() * self.scale + self.mean).cpu().numpy()
+    def predictions(self, outputs: Tensor) -> NDArray[np.float32]:  # (n, 1) -> (n, 1)
+        """Predictions in the target's unit."""
+        return (outputs.detach().double() * self.scale + self.mean).float().cpu().numpy()
 
 
 Scores = ClassificationScores | RegressionScores

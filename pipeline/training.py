@@ -168,11 +168,11 @@ class Training:
             if isinstance(learner.scores, ClassificationScores):
                 learner.scores.unweighted = unweighted
 
-    def validation_predictions(self) -> NDArray[np.floating]:  # (n_val, C)
+    def validation_predictions(self) -> NDArray[np.float32]:  # (n_val, C)
         """Class probabilities, or predictions in the target's unit, of every validation row by the network of its fold."""
         return np.concatenate([learner.predictions("val") for learner in self.learners])
 
-    def test_predictions(self) -> NDArray[np.floating]:  # (n_test, C)
+    def test_predictions(self) -> NDArray[np.float32]:  # (n_test, C)
         """The same of the test rows: the mean over the folds."""
         return mean([learner.predictions("test") for learner in self.learners])
 

@@ -144,7 +144,7 @@ class Model(ABC):
                     return
             self._train(raw, y, np.sort(order[:n]), validation, deadline)
 
-    def predict(self, raw: NDArray[np.float64]) -> NDArray[np.floating]:
+    def predict(self, raw: NDArray[np.float64]) -> NDArray[np.float32]:
         """Probabilities (n, C) in the order of the class codes, zero for a class that was not trained on; or predictions (n, 1).
 
         Categories that were not trained on, and missing cells where training had none, are allowed.
@@ -159,7 +159,7 @@ class Model(ABC):
             learned = np.concatenate([self._answer(self._inputs(raw, rows)) for rows in batches]) if batches else None
         if self.info.kind == "regression":
             z = np.zeros(len(raw)) if learned is None else learned
-            return (self._mean + self._scale * z.astype(np.float64))[:, None]
+            return (self._mean + self._scale * z.astype(np.float64)).astype(np.float32)[:, None]
         known = np.tile(self._prior, (len(raw), 1)) if learned is None else learned.astype(np.float64)
         p = np.zeros((len(raw), self.info.n_classes), np.float32)
         p[:, self._classes] = known / known.sum(1, keepdims=True)

@@ -20,7 +20,7 @@ from lcbench.database import Database
 from lcbench.errors import UserError
 from lcbench.merge import merge
 from lcbench.query import Query, Status
-from lcbench.recording import end_record
+from lcbench.recording import end_record, epoch_record, training_record
 from lcbench.rundir import read_run
 from lcbench.space import key, lcbench_space, plain
 from lcbench.store import FittedModel, read_curves, write_curves
@@ -237,7 +237,10 @@ class FailingBenchmark:
                         hoard.append(bytearray(10 * 2**20))
                 case "sleep":
                     time.sleep(1000)
-        return [end_record(trial=query.trial, horizon=2, status=Status.SUCCESS, error="", epoch=2)]
+        name = {"trial": query.trial, "horizon": 2}
+        epochs = [epoch_record(**name, epoch=epoch, seconds=float(epoch), values={"val_accuracy": 0.5}) for epoch in range(3)]
+        first = training_record(**name, seed=0, configuration=plain(query.configuration), origin="random")
+        return [first, *epochs, end_record(**name, status=Status.SUCCESS, error="", epoch=2)]
 
 
 def _chunk(how, trials=(1, 2, 3, 4)):

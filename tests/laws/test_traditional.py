@@ -58,7 +58,7 @@ def constant(kind, y, rows):
 
 
 def check(kind, p, rows):
-    assert p.dtype == (np.float64 if kind == "regression" else np.float32)
+    assert p.dtype == np.float32
     assert p.shape == (rows, CLASSES[kind] or 1)
     assert np.isfinite(p).all()
     if kind != "regression":

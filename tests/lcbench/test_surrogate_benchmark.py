@@ -95,7 +95,7 @@ def test_a_model_below_the_stated_quality_is_refused_unless_forced(database):
     ("options", "message"),
     [
         ({"metric": "balanced_accuracy"}, "has no model of 'val_balanced_accuracy', only of seconds, val_accuracy, val_cross_entropy"),
-        ({"metric": "acuracy"}, "did you mean 'accuracy'"),
+        ({"metric": "acuracy"}, "has no model of 'val_acuracy', only of seconds, val_accuracy"),
         ({"view": "all"}, "`view` is 'all', but must be one of"),
     ],
 )

@@ -41,8 +41,8 @@ def test_on_the_test_rows_it_says_to_the_last_bit_what_its_members_said_in_the_r
     raw = RawTable.load(folder / "prepared" / "raw", task.info)
     expected = combine(weights, [read_kept(folder, name).test for name in names])
     for predictor in (Predictor.load(folder), Predictor.load(folder / "predictor")):
-        assert np.array_equal(predictor.answer(raw.part("test")[0]).astype(expected.dtype), expected)
-        assert np.array_equal(predicted(predictor, task.X.iloc[task.test]).astype(expected.dtype), expected)
+        assert np.array_equal(predictor.answer(raw.part("test")[0]).astype(np.float32), expected)
+        assert np.array_equal(predicted(predictor, task.X.iloc[task.test]).astype(np.float32), expected)
 
 
 def test_members_have_a_part_for_every_fold_and_all_parts_count_the_same(any_run, weights):
