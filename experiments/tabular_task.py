@@ -121,10 +121,7 @@ class TabularTask:
         """
         if X_train is None or y_train is None:
             raise UserError("`X_train` or `y_train` is None, but must be the table to learn from and its target")
-        if not (isinstance(total_walltime_limit, int | float) and total_walltime_limit > 0):
-            raise UserError(f"`total_walltime_limit` is {total_walltime_limit}, but must be seconds above 0")
-        if budget_type != "epochs":
-            raise UserError(f"`budget_type` is {budget_type!r}, but must be epochs: `min_budget` and `max_budget` count them")
+        _check_budgets(total_walltime_limit, budget_type)
         overrides = [
             f"fidelity.min_epochs={min_budget}",
             f"fidelity.max_epochs={max_budget}",
@@ -265,6 +262,13 @@ def _of_types(X: Table, feat_types: Sequence[str] | None) -> Table:
         return frame.astype({name: "category" if kind == "categorical" else "float64" for name, kind in wanted})
     except (ValueError, TypeError) as error:
         raise UserError(f"`feat_types` says numerical of a column that holds something else ({error}): say categorical") from None
+
+
+def _check_budgets(total_walltime_limit: Any, budget_type: str) -> None:
+    if not (isinstance(total_walltime_limit, int | float) and total_walltime_limit > 0):
+        raise UserError(f"`total_walltime_limit` is {total_walltime_limit}, but must be seconds above 0")
+    if budget_type != "epochs":
+        raise UserError(f"`budget_type` is {budget_type!r}, but must be epochs: `min_budget` and `max_budget` count them")
 
 
 def _portfolio(selection: str | None) -> list[str]:

@@ -22,7 +22,7 @@ class Plane:
     (0.6, [0.3, nan], [0.5, 0.3], [0.5, 0.3])
     """
 
-    __slots__ = ("_flat", "_scale", "_view", "first", "last", "n", "values")
+    __slots__ = ("_factor", "_flat", "_scale", "_view", "first", "last", "n", "values")
 
     def __init__(self, values: NDArray[np.floating], *, first: int = 0, last: int | None = None, scale: float = 1.0) -> None:
         """Serve `values` (n, T), entry e being epoch e, from epoch `first` to `last`; nothing is copied.
@@ -34,7 +34,8 @@ class Plane:
         self.n = len(values)
         self.first = first
         self.last = values.shape[1] - 1 if last is None else last
-        self._scale: float | np.float64 = scale if scale == 1.0 else np.float64(scale)  # numpy's would stay float32 with Python's
+        self._scale = scale
+        self._factor = scale if scale == 1.0 else np.float64(scale)  # with a float of Python's, arrays would stay float32
         self._flat = self.values.reshape(-1)
         self._view = memoryview(self.values.data) if self.values.size else memoryview(b"")
 
@@ -45,7 +46,7 @@ class Plane:
             IndexError: with what is there.
         """
         if 0 <= row < self.n and self.first <= epoch <= self.last:
-            return float(self._view[row, epoch] * self._scale)
+            return self._view[row, epoch] * self._scale
         raise self._refusal(row, epoch)
 
     def curve(self, row: int) -> NDArray[np.floating]:  # (last - first + 1,)
@@ -56,7 +57,7 @@ class Plane:
         """
         if not 0 <= row < self.n:
             raise self._refusal(row, self.first)
-        return self.values[row, self.first : self.last + 1] * self._scale
+        return self.values[row, self.first : self.last + 1] * self._factor
 
     def column(self, epoch: int) -> NDArray[np.floating]:  # (n,)
         """All trainings after `epoch` epochs.
@@ -66,11 +67,11 @@ class Plane:
         """
         if not self.first <= epoch <= self.last:
             raise self._refusal(0, epoch)
-        return self.values[:, epoch] * self._scale
+        return self.values[:, epoch] * self._factor
 
     def matrix(self) -> NDArray[np.floating]:  # (n, last - first + 1)
         """Everything."""
-        return self.values[:, self.first : self.last + 1] * self._scale
+        return self.values[:, self.first : self.last + 1] * self._factor
 
     def take(self, rows: ArrayLike, epochs: ArrayLike) -> NDArray[np.floating]:  # (N,) and (N,) -> (N,)
         """Many values at once; `rows` and `epochs` are broadcast against each other. The type is that of the table, float64 if it scales.
@@ -84,7 +85,7 @@ class Plane:
         for start in range(0, out.size, BLOCK):
             block = slice(start, start + BLOCK)
             self._take_block(flat_where[block], flat_when[block], out[block])
-        return found if self._scale == 1.0 else found * self._scale
+        return found if self._scale == 1.0 else found * self._factor
 
     def _take_block(self, rows: NDArray[np.int64], epochs: NDArray[np.int64], out: NDArray[np.floating]) -> None:
         if not (rows.min() >= 0 and rows.max() < self.n and self.first <= epochs.min() and epochs.max() <= self.last):

@@ -125,8 +125,7 @@ def stacked(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
     for name in first.columns:
         one, other = first[name], second[name]
         if isinstance(one.dtype, pd.CategoricalDtype):
-            known, more = list(one.cat.categories), other.astype("category").cat.categories
-            dtype = pd.CategoricalDtype([*known, *(value for value in more if value not in set(known))])
+            dtype = pd.CategoricalDtype(list(dict.fromkeys([*one.cat.categories, *other.astype("category").cat.categories])))
             one, other = one.astype(dtype), other.astype(dtype)
         elif isinstance(other.dtype, pd.CategoricalDtype):
             other = other.astype(object)
