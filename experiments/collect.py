@@ -16,19 +16,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.table import Table
 
 from experiments import build
 from experiments.collection import FIXED, GROWS, PER_SEED, CollectionDirectory, Draws, Recording, Wanted, read_about
 from experiments.config import register
 from experiments.door import CONF, Door
 from experiments.executors import Workers
+from experiments.outlook import plan_table, status_table
 from experiments.overrides import names, seeds
 from experiments.records import check_folder
 from lcbench.commands.progress import progress_bar
 from lcbench.errors import UserError
 from lcbench.header import provenance_now
-from lcbench.query import Origin, Query
+from lcbench.query import Query
 from lcbench.rundir import HEADER, read_header, write_header
 from lcbench.task import UNKNOWN, is_same_task
 from pipeline.live import LiveBenchmark
@@ -45,9 +45,6 @@ SHARES = 4
 """A chunk is at most one of so many shares per worker of what is left, so that all workers end at about the same time."""
 SHARED = ("space", "metric", "trial", "openml")
 """Keys that the runs of a collection have from it."""
-PROBES = 8
-"""Configurations per task that a plan is made from."""
-PROBE_EPOCHS = 2
 
 
 @dataclass
@@ -119,7 +116,7 @@ def _train(config: DictConfig, tasks: dict[str, DictConfig], path: Path, wanted:
     executor = build.build_executor(config, Recorder(sandbox))
     try:
         if config.plan:
-            console.print(_plan(sources, executor, wanted, console))
+            console.print(plan_table(sources, executor, wanted, console))
         else:
             _record_all(sources, executor, wanted, config, console)
     except BaseException:
@@ -248,82 +245,6 @@ def _write(recorded: Recorded, source: Source) -> int:
         return 0
     source.recording.append(failed(queries[0], recorded.chunk.live.horizon(queries[0]), recorded.failure.status, recorded.failure.error))
     return 1
-
-
-# --------------------------------------------------------------------------------------------------- plans and states
-
-
-def status_table(path: Path, tasks: Sequence[str], space: str, wanted: Wanted) -> Table:
-    """What is recorded of every task, and how long the rest takes on one core."""
-    table = _table(f"{wanted.configs[1] - wanted.configs[0]} configurations x {len(wanted.seeds)} seeds, {wanted.epochs} epochs")
-    for name in ("task", "recorded", "whole configurations", "failed", "s / training", "hours left, one core"):
-        table.add_column(name, justify="left" if name == "task" else "right")
-    n_trials = len(list(wanted.trials()))
-    for task in tasks:
-        recording = Recording.of(task, path / task / space)
-        n_left, mean = wanted.n_missing(recording), recording.mean_seconds
-        table.add_row(
-            task,
-            f"{n_trials - n_left} of {n_trials}",
-            str(wanted.n_whole(recording)),
-            str(len(recording.ended) - recording.n_good),
-            "-" if mean is None else f"{mean:.2f}",
-            "-" if mean is None else f"{n_left * mean / 3600:.2f}",
-        )
-    return table
-
-
-def _plan(sources: dict[str, Source], executor: Workers, wanted: Wanted, console: Console) -> Table:
-    """Train some configurations of every task for two epochs, and say what the whole would take; nothing is recorded."""
-    seconds: dict[str, list[float]] = {task: [] for task in sources}
-    columns, failures = dict.fromkeys(sources, 0), dict[str, str]()
-    chunks = [Chunk(source.live, (_probe(source, wanted, i),)) for source in sources.values() for i in range(PROBES)]
-    with progress_bar(console) as show:
-        for chunk in chunks:
-            executor.submit(chunk)
-        for number in range(len(chunks)):
-            show(number, len(chunks), "probing")
-            recorded: Any = executor.next()
-            task = recorded.chunk.live.directory.parent.name
-            errors = [records[-1]["error"] for records in recorded.trainings] + ([recorded.failure.error] if recorded.failure else [])
-            failures |= {task: next(filter(None, errors))} if any(errors) else {}
-            for records in recorded.trainings:
-                first, *epochs = [record for record in records if record["kind"] == "epoch"] or [None]
-                if epochs:  # the first entry is the untrained network, which is only measured
-                    per_epoch = (epochs[-1]["seconds"] - first["seconds"]) / len(epochs)
-                    seconds[task].append(first["seconds"] + wanted.epochs * per_epoch)
-                    columns[task] = max(columns[task], len(epochs[-1]["values"]))
-    for task, error in failures.items():
-        console.print(
-            f"not every short training on {task} has ended well: {error.strip().splitlines()[-1]}", highlight=False, soft_wrap=True
-        )
-    return _plan_table(sources, seconds, columns, wanted, executor.slots)
-
-
-def _probe(source: Source, wanted: Wanted, i: int) -> Query:
-    """A training that ends early, on a schedule that does not."""
-    return Query(source.draws.configuration(i), min(PROBE_EPOCHS, wanted.epochs), i, seed=0, origin=Origin.RANDOM)
-
-
-def _plan_table(sources: dict[str, Source], seconds: dict[str, list[float]], columns: dict[str, int], wanted: Wanted, slots: int) -> Table:
-    table = _table(f"{wanted.configs[1] - wanted.configs[0]} configurations x {len(wanted.seeds)} seeds, {wanted.epochs} epochs")
-    for name in ("task", "trainings left", "s / training", f"hours on {slots} cores", "MB in the database"):
-        table.add_column(name, justify="left" if name == "task" else "right")
-    hours, megabytes, n_left = 0.0, 0.0, 0
-    for task, source in sources.items():
-        left = wanted.n_missing(source.recording)
-        mean = source.recording.mean_seconds or sum(seconds[task]) / max(len(seconds[task]), 1)
-        size = left * (wanted.epochs + 1) * (4 * columns[task] + 8) / 1e6
-        known = (f"{mean:.2f}", f"{left * mean / slots / 3600:.2f}", f"{size:.1f}") if mean else ("-", "-", "-")
-        table.add_row(task, str(left), *known)
-        hours, megabytes, n_left = hours + left * mean / slots / 3600, megabytes + size, n_left + left
-    table.add_section()
-    table.add_row("in all", str(n_left), "", f"{hours:.2f}", f"{megabytes:.1f}")
-    return table
-
-
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left")
 
 
 # ------------------------------------------------------------------------------------------------------ the command line

@@ -90,7 +90,7 @@ class CompareConfig:
     optimizers: Any = None
     seeds: Any = "0..29"
     metric: str | None = None
-    incumbent: str = "any"
+    incumbent: str = "every_epoch"
     budget: BudgetConfig = field(default_factory=BudgetConfig)
     processes: int | None = None
     studies: str = ""

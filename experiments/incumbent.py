@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
 
 from lcbench.errors import UserError
+from lcbench.metric import Metric
 from lcbench.query import Result
 
 POLICIES = {
     "max_budget": "best at the largest epoch of the ladder; none until a trial gets there",
     "highest_seen": "best among the results of the highest epoch that any trial has reached",
     "any": "best of all results, whatever their epoch",
+    "every_epoch": "best of all epochs that trials were trained through, asked for or passed on the way",
 }
 
 
@@ -25,11 +30,25 @@ def check_policy(policy: str) -> str:
     return policy
 
 
-def incumbent(results: Sequence[Result], policy: str, max_epoch: int) -> Result | None:
+def at_its_best(result: Result, metric: Metric) -> Result:
+    """A success as if it had been asked for at the best of the epochs that its training went through, the first of equals."""
+    curve = result.curve
+    values = curve.values.get(metric.on("val"))
+    if values is None or len(curve) < 2:
+        return result
+    losses = metric.losses(values[1:])  # entry 0 is the untrained network
+    best = 1 + int(np.argmin(np.where(np.isfinite(losses), losses, np.inf)))
+    epoch = int(curve.epochs[best])
+    return replace(result, query=replace(result.query, epoch=epoch), curve=curve.prefix(epoch), loss=float(losses[best - 1]))
+
+
+def incumbent(results: Sequence[Result], policy: str, max_epoch: int, metric: Metric) -> Result | None:
     """The best successful result under a policy, the earliest of equals; None if there is none."""
     eligible = [result for result in results if result.ok]
+    if policy == "every_epoch":
+        eligible = [at_its_best(result, metric) for result in eligible]
     if policy == "highest_seen" and eligible:
         max_epoch = max(result.query.epoch for result in eligible)
-    if policy != "any":
+    if policy in ("max_budget", "highest_seen"):
         eligible = [result for result in eligible if result.query.epoch == max_epoch]
     return min(eligible, key=lambda result: result.loss, default=None)

@@ -59,7 +59,7 @@ class Progress:
     @property
     def best(self) -> Result | None:
         """The incumbent."""
-        return incumbent(self.results, self.policy, self.ladder.max)
+        return incumbent(self.results, self.policy, self.ladder.max, self.metric)
 
     @property
     def statuses(self) -> Counter[str]:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.records import lock
-from experiments.trajectory import COLUMNS, Columns, changes, incumbents
+from experiments.trajectory import COLUMNS, Columns, changes, incumbents, judged
 from lcbench.errors import UserError
 from lcbench.files import replacing
 
@@ -183,12 +183,13 @@ class StudyDirectory:
 
 
 def _trajectory(columns: Columns, seed: int, policy: str, max_epoch: int, best_loss: float) -> Columns:
+    columns = judged(columns, policy)
     at, who = changes(columns, incumbents(columns, policy, max_epoch))
     at, who = at[who >= 0], who[who >= 0]
     of_the_run = ("seconds", "epochs_continued", "epochs_from_scratch", "overhead")
     found: Columns = {"seed": np.full(len(at), seed, np.int32), "n_results": at + 1}
     found |= {name: columns[name][at] for name in of_the_run}
-    found |= {name: columns[name][who] for name in COLUMNS if name not in of_the_run}
+    found |= {name: columns[name][who] for name in COLUMNS if name not in of_the_run and not name.startswith("best_")}
     return found | {"regret": found["val_loss"] - best_loss}
 
 

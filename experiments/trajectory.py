@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.cost import Clock, Spent
-from experiments.incumbent import check_policy
+from experiments.incumbent import at_its_best, check_policy
 from lcbench.metric import Metric
 from lcbench.query import Query, Result
 
@@ -23,6 +23,10 @@ COLUMNS: dict[str, type] = {
     "val_loss": np.float64,
     "test_loss": np.float64,
     "train_seconds": np.float64,
+    "best_epoch": np.int16,
+    "best_val_loss": np.float64,
+    "best_test_loss": np.float64,
+    "best_train_seconds": np.float64,
     "seconds": np.float64,
     "epochs_continued": np.int64,
     "epochs_from_scratch": np.int64,
@@ -31,9 +35,11 @@ COLUMNS: dict[str, type] = {
 """Columns of a run, one entry per result.
 
 `val_loss` is +inf for a failure, `test_loss` NaN where nothing was measured on test rows, `train_seconds` what the training took
-from scratch. The others are what the run had spent by then: `seconds` on the simulated clock, epochs on both axes, and `overhead`,
-real seconds inside the optimizer.
+from scratch. Those with ``best_`` say the same of the best epoch that this training went through on its way. The others are what the
+run had spent by then: `seconds` on the simulated clock, epochs on both axes, and `overhead`, real seconds inside the optimizer.
 """
+
+_OF_A_RESULT = ("epoch", "val_loss", "test_loss", "train_seconds")
 
 Columns = dict[str, NDArray[Any]]
 
@@ -54,12 +60,15 @@ class Trajectory:
 
     def told(self, result: Result) -> None:
         """Keep a result."""
-        curve, spent = result.curve, self.spent
+        best, spent = at_its_best(result, self.metric) if result.ok else result, self.spent
+        measured = (result.query.trial, *self._measured(result), *self._measured(best))
+        self._rows.append((*measured, self.clock.elapsed, spent.continued, spent.from_scratch, self.overhead()))
+
+    def _measured(self, result: Result) -> tuple[int, float, float, float]:
+        curve = result.curve
         test = curve.values.get(self.metric.on("test"))
         test_loss = self.metric.loss(float(test[-1])) if result.ok and test is not None else np.nan
-        train_seconds = curve.seconds[-1] if len(curve) else 0.0
-        place = (result.query.trial, result.query.epoch, result.loss, test_loss, train_seconds)
-        self._rows.append((*place, self.clock.elapsed, spent.continued, spent.from_scratch, self.overhead()))
+        return result.query.epoch, result.loss, test_loss, curve.seconds[-1] if len(curve) else 0.0
 
     def columns(self) -> Columns:  # {column: (n,)}
         """The results so far."""
@@ -67,8 +76,15 @@ class Trajectory:
         return {name: np.array(values, kind) for (name, kind), values in zip(COLUMNS.items(), rows, strict=True)}
 
 
+def judged(columns: Columns, policy: str) -> Columns:
+    """The columns with what a policy compares as `epoch`, `val_loss`, `test_loss` and `train_seconds`."""
+    if check_policy(policy) != "every_epoch":
+        return columns
+    return {**columns, **{name: columns[f"best_{name}"] for name in _OF_A_RESULT}}
+
+
 def incumbents(columns: Columns, policy: str, max_epoch: int) -> NDArray[np.int64]:  # (n,)
-    """Index of the incumbent after every result, -1 while there is none; of equals the earliest, as `incumbent` says.
+    """Index of the incumbent after every result, -1 while there is none; of equals the earliest, as `incumbent` says of `judged` columns.
 
     Raises:
         UserError: if the policy is unknown.

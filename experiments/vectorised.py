@@ -9,9 +9,11 @@ Notation: S seeds, n results of a run, d hyperparameters, N configurations that 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,6 +109,16 @@ class Curves:
     seconds: Floats  # (rows, epochs)
     """What a training from scratch took."""
 
+    @cached_property
+    def best(self) -> Ints:  # (rows, epochs)
+        """Column of the best epoch up to each, the first of equals; the untrained network does not count."""
+        start = 1 - self.first
+        losses = np.where(np.isfinite(self.val_loss), self.val_loss, np.inf)
+        losses[:, :start] = np.inf
+        lowest = np.minimum.accumulate(losses, axis=1)
+        improves = losses < np.concatenate([np.full((len(losses), 1), np.inf), lowest[:, :-1]], axis=1)
+        return np.maximum.accumulate(np.where(improves, np.arange(losses.shape[1]), start), axis=1)
+
     @classmethod
     def of(cls, benchmark: NearestRecorded) -> Curves:
         """The planes of a benchmark's metric."""
@@ -128,7 +140,7 @@ def simulate_all(curves: Curves, rows: Ints, steps: Sequence[Step], *, continues
     new trials.
     """
     every = np.arange(len(rows))[:, None]  # (S, 1)
-    columns: dict[str, list[NDArray[np.float64] | Ints]] = {name: [] for name in ("trial", "epoch", "val_loss", "test_loss", "seconds")}
+    columns: dict[str, list[NDArray[Any]]] = defaultdict(list)
     train, spent, scratch = [], [], []
     trials = losses = np.empty((len(rows), 0))
     for step in steps:
@@ -147,6 +159,8 @@ def simulate_all(curves: Curves, rows: Ints, steps: Sequence[Step], *, continues
         train.append(seconds[:, : step.n])
         columns["seconds"].append((seconds - curves.seconds[who, stood] if continues and step.before else seconds)[:, : step.n])
         columns["epoch"].append(np.full(step.n, step.epoch))
+        for name, values in _at_their_best(curves, who[:, : step.n], at).items():
+            columns[name].append(values)
         spent.append(np.full(step.n, step.epoch - step.before))
         scratch.append(np.full(step.n, step.epoch))
     found: Columns = {name: np.concatenate(parts, axis=-1) for name, parts in columns.items()}
@@ -154,6 +168,16 @@ def simulate_all(curves: Curves, rows: Ints, steps: Sequence[Step], *, continues
     found["train_seconds"] = np.concatenate(train, axis=1)
     found["epochs_continued"], found["epochs_from_scratch"] = (np.cumsum(np.concatenate(parts)) for parts in (spent, scratch))
     return found
+
+
+def _at_their_best(curves: Curves, who: Ints, at: int) -> Columns:  # (S, n) each
+    best, ended = curves.best[who, at], ~np.isfinite(curves.val_loss[who, at])
+    return {
+        "best_epoch": np.where(ended, at, best) + curves.first,
+        "best_val_loss": np.where(ended, np.inf, curves.val_loss[who, best]),
+        "best_test_loss": np.where(ended, np.nan, curves.test_loss[who, best]),
+        "best_train_seconds": curves.seconds[who, np.where(ended, at, best)],
+    }
 
 
 def n_draws(steps: Sequence[Step]) -> int:

@@ -116,12 +116,12 @@ class StoppingASHA:
     def tell(self, result: Result) -> None:
         """Note a result and decide whether its trial goes on; raise KeyError if it answers no open ask."""
         number = _close(self._open, result)
-        rung, standing = self._rungs[number], (result.loss, result.query.trial)
-        rung.add(standing, waits=False)
+        rung = self._rungs[number]
+        rung.add((result.loss, result.query.trial), waits=False)
         if not result.ok or number + 1 == len(self._rungs):
             return
-        n = len(rung.standings)
-        if rung.place(standing) * self.ladder.eta <= n - 1:
+        n_better = rung.place((result.loss, -1))  # those of an equal loss are not better, whenever they came
+        if n_better * self.ladder.eta <= len(rung.standings) - 1:
             self._going_on.append(_continued(result.query, self.ladder, number + 1))
 
 

@@ -54,7 +54,7 @@ def about(**changes: object) -> dict:
         "database": "none, the trajectories are formulas",
         "view": "trained",
         "metric": {"name": "accuracy", "direction": "maximize", "unit": "fraction"},
-        "incumbent": "any",
+        "incumbent": "every_epoch",
         "budget": {"epochs": BUDGET, "seconds": None},
         "continue_trials": True,
         "workers": 1,

@@ -46,7 +46,7 @@ def _refused(answer):
         ("seed=-1", "`seed` is -1, but must be 0 or larger"),
         ("metric=rmse", "`metric` is 'rmse', but task 'digits' is a classification task: choose one of accuracy, "),
         ("metric=acuracy", "`metric` is 'acuracy'"),
-        ("incumbent=best", "`incumbent` is 'best', but must be one of max_budget, highest_seen, any"),
+        ("incumbent=best", "`incumbent` is 'best', but must be one of max_budget, highest_seen, any, every_epoch"),
         ("fidelity.eta=1", "`fidelity` cannot be built: `eta` is 1, but must be an integer of at least 2"),
         ("fidelity.min_epochs=99", "`min_epochs` is 99, but must lie in 1.."),
         ("optimizer.table=mine", "`table` is 'mine', but must be 'hpbandster' or 'li2018'"),

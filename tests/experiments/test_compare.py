@@ -55,7 +55,7 @@ def made(tmp_path_factory):
 
 def test_there_is_a_row_for_every_change_of_an_incumbent_and_one_at_the_end(made):
     path, rows, text = made
-    assert "3 optimizers x 2 tasks x 4 seeds = 24 runs, 0 of them recorded; 400 epochs each, incumbent: any" in text
+    assert "3 optimizers x 2 tasks x 4 seeds = 24 runs, 0 of them recorded; 400 epochs each, incumbent: every_epoch" in text
     runs = rows.groupby(["optimizer", "task", "seed"], observed=True)
     assert runs.ngroups == 24
     for _, run in runs:
@@ -67,7 +67,7 @@ def test_there_is_a_row_for_every_change_of_an_incumbent_and_one_at_the_end(made
     assert (rows["regret"] >= 0).all()
     about = json.loads((path / "study.json").read_text())
     assert about["optimizers"] == ["bohb", "hyperband", "random"]
-    assert (about["incumbent"], about["ladder"], about["seeds"]) == ("any", [6, 12, 25, 50], [0, 1, 2, 3])
+    assert (about["incumbent"], about["ladder"], about["seeds"]) == ("every_epoch", [6, 12, 25, 50], [0, 1, 2, 3])
     for task, its in about["tasks"].items():
         expected = its["best_loss"] + rows[rows["task"] == task]["regret"]
         assert rows[rows["task"] == task]["val_loss"].to_numpy() == pytest.approx(expected.to_numpy())
@@ -77,7 +77,7 @@ def test_there_is_a_row_for_every_change_of_an_incumbent_and_one_at_the_end(made
 def test_a_run_of_a_study_is_the_run_of_run_py(made, tmp_path, optimizer):
     register()
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        words = ["benchmark=tabular", "task=car", f"optimizer={optimizer}", "seed=2", "budget.epochs=400", "incumbent=any"]
+        words = ["benchmark=tabular", "task=car", f"optimizer={optimizer}", "seed=2", "budget.epochs=400", "incumbent=every_epoch"]
         config = compose_config("run", [*words, f"runs={tmp_path}"])
     summary = build_verb(config)(config, Console(file=StringIO()), time.monotonic())
     rows = made[1].query(f"optimizer == '{optimizer}' and task == 'car' and seed == 2")

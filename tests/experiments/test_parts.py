@@ -81,15 +81,23 @@ def test_without_any_budget_a_run_takes_a_minute():
 
 def test_incumbent_policies_differ_where_they_should():
     results = [_result(0, 6, 0.1), _result(1, 12, 0.3), _result(2, 12, 0.2), Result.failure(_query(3, 50), Status.CRASHED, "x")]
-    assert incumbent(results, "any", 50).query.trial == 0
-    assert incumbent(results, "highest_seen", 50).query.trial == 2
-    assert incumbent(results, "max_budget", 50) is None
-    assert incumbent([*results, _result(4, 50, 0.9)], "max_budget", 50).query.trial == 4
-    assert incumbent([_result(0, 6, 0.5), _result(1, 6, 0.5)], "any", 50).query.trial == 0
+    passed = LearningCurve(np.arange(13), np.arange(13.0), {"val_accuracy": np.where(np.arange(13) == 7, 0.95, 0.5)})
+    results.append(Result(_query(4, 12), passed, 0.5, 1.0))
+
+    def best(policy, *more):
+        return incumbent([*results, *more], policy, 50, METRICS["accuracy"])
+
+    assert best("any").query.trial == 0
+    assert best("highest_seen").query.trial == 2
+    assert best("max_budget") is None
+    assert best("max_budget", _result(5, 50, 0.9)).query.trial == 5
+    assert best("any", _result(5, 6, 0.1)).query.trial == 0
+    found = best("every_epoch")
+    assert (found.query.trial, found.query.epoch, found.loss, found.curve.last_epoch) == (4, 7, pytest.approx(0.05), 7)
 
 
 def test_an_unknown_policy_is_refused():
-    with pytest.raises(UserError, match="`incumbent` is 'last', but must be one of max_budget, highest_seen, any"):
+    with pytest.raises(UserError, match="`incumbent` is 'last', but must be one of max_budget, highest_seen, any, every_epoch"):
         check_policy("last")
 
 

@@ -90,10 +90,9 @@ def test_stopping_goes_on_at_once_or_never(events, which):
         elif kind == "tell" and waiting:
             result = answer(waiting.pop(place % len(waiting)), loss)
             optimizer.tell(result)
-            told.append((result.query.rung, result.loss, result.query.trial))
-            here = sorted((loss, trial) for rung, loss, trial in told if rung == result.query.rung)
-            place = here.index((result.loss, result.query.trial))
-            good = place <= np.quantile(np.arange(len(here)), 1 / rungs.eta) + 1e-9
+            told.append((result.query.rung, result.loss))
+            here = sorted(loss for rung, loss in told if rung == result.query.rung)
+            good = here.index(result.loss) <= np.quantile(np.arange(len(here)), 1 / rungs.eta) + 1e-9  # of equals the first place
             if good and result.ok and result.query.rung + 1 < len(rungs.epochs):
                 due_next.append((result.query.trial, result.query.rung + 1))
 
