@@ -51,12 +51,17 @@ def answers(run: Path, of: str) -> pd.DataFrame:
     Args:
         run: directory of a finished run.
         of: ``incumbent`` (the best network by the run's own rule) or ``ensemble``.
+
+    Raises:
+        UserError: if the rule counts epochs that were only passed.
     """
     if of == "ensemble":
         curve = pd.read_csv(run / "ensemble.csv")
         return pd.DataFrame({"seconds": curve["seconds"], "score": curve["test_score"]})
     config = stored_config(run / "config.yaml")
     summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
+    if config["incumbent"] == "every_epoch":  # of which no network is kept
+        raise UserError(f"{run} was judged by incumbent=every_epoch: make the runs with one of the other rules")
     told = [event for event in read_journal(run / "events.journal").records if event["kind"] == "tell"]
     losses = np.array([event["loss"] if event["status"] == Status.SUCCESS else np.inf for event in told])
     columns = {"val_loss": losses, "epoch": np.array([event["epoch"] for event in told], np.int16)}

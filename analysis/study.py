@@ -194,7 +194,8 @@ class Study:
     def constants(self) -> pd.Series:
         """What regrets are divided by to be compared across tasks, by task: the median regret of the first incumbents of random search.
 
-        That is what a random configuration, trained in full, is worth: it depends neither on the axis nor on the other optimizers.
+        That is what a random configuration, trained in full, is worth by the rule for incumbents: it depends neither on the axis nor on the
+        other optimizers.
         A part of a study has the constants of the whole. In a study without random search it is the median over the first incumbents of
         all its optimizers.
 

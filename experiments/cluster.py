@@ -57,7 +57,7 @@ class Dask:
             raise UserError(f"`executor.address` is {address!r} and `cluster` is given as well: leave one of them out")
         self._benchmark = benchmark
         self._done: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._open: set[Any] = set()
+        self._open: dict[Any, Any] = {}  # future: query
         self._cluster, self._client = _connect(workers, processes, address, cluster)
         self.slots = self._wait_for(workers, address)
         self._jobs = ThreadPoolExecutor(1, "job")
@@ -78,17 +78,21 @@ class Dask:
     def submit(self, query: Any) -> None:
         """Queue a query."""
         future = self._client.submit(self._benchmark.evaluate, query, pure=False)
-        self._open.add(future)
+        self._open[future] = query
         future.add_done_callback(self._done.put)
 
     def next(self) -> Any:
         """Wait for whichever evaluation ends first."""
+        from distributed import KilledWorker
+
         lost = None
         while True:
             try:
                 future = self._done.get(timeout=LOOK_SECONDS)
-                self._open.discard(future)
+                query = self._open.pop(future, None)
                 return future.result()
+            except KilledWorker:  # somebody else's scheduler has its own limit of deaths
+                self.submit(query)
             except queue.Empty:
                 lost = None if self._client.nthreads() else lost or time.monotonic()
             if lost and time.monotonic() - lost > PATIENCE:

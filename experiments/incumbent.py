@@ -15,7 +15,7 @@ POLICIES = {
     "max_budget": "best at the largest epoch of the ladder; none until a trial gets there",
     "highest_seen": "best among the results of the highest epoch that any trial has reached",
     "any": "best of all results, whatever their epoch",
-    "every_epoch": "best of all epochs that trials were trained through, asked for or passed on the way",
+    "every_epoch": "best of all epochs that successful trainings went through, asked for or passed on the way",
 }
 
 
@@ -30,6 +30,11 @@ def check_policy(policy: str) -> str:
     return policy
 
 
+def judged(result: Result, policy: str, metric: Metric) -> Result:
+    """What a policy compares of a result: of a success under `every_epoch` what it was at its best, else the result itself."""
+    return at_its_best(result, metric) if result.ok and policy == "every_epoch" else result
+
+
 def at_its_best(result: Result, metric: Metric) -> Result:
     """A success as if it had been asked for at the best of the epochs that its training went through, the first of equals."""
     curve = result.curve
@@ -42,11 +47,9 @@ def at_its_best(result: Result, metric: Metric) -> Result:
     return replace(result, query=replace(result.query, epoch=epoch), curve=curve.prefix(epoch), loss=float(losses[best - 1]))
 
 
-def incumbent(results: Sequence[Result], policy: str, max_epoch: int, metric: Metric) -> Result | None:
-    """The best successful result under a policy, the earliest of equals; None if there is none."""
+def incumbent(results: Sequence[Result], policy: str, max_epoch: int) -> Result | None:
+    """The best success among `judged` results under their policy, the earliest of equals; None if there is none."""
     eligible = [result for result in results if result.ok]
-    if policy == "every_epoch":
-        eligible = [at_its_best(result, metric) for result in eligible]
     if policy == "highest_seen" and eligible:
         max_epoch = max(result.query.epoch for result in eligible)
     if policy in ("max_budget", "highest_seen"):

@@ -25,26 +25,25 @@ if TYPE_CHECKING:
 PROBES = 64
 """Configurations per task that a plan is made from, at most: times span two orders of magnitude, and a few long ones make the sum."""
 PER_CHUNK = 8
+"""Probes that one child makes, but for the first of every task, which shows how long they take."""
 PROBE_EPOCHS = 2
 PLAN_SECONDS = 60.0
-"""No task gets further probes after so long."""
+"""No further probes begin after so long, once every task has had one."""
 
 
-def status_table(path: Path, tasks: Sequence[str], space: str, wanted: Wanted) -> Table:
-    """What is recorded of every task, and how long the rest takes on one core."""
-    table = _table(wanted, "recorded", "whole configurations", "failed", "s / training", "hours left, one core")
-    n_trials = len(list(wanted.trials()))
+def status_table(path: Path, tasks: Sequence[str], space: str, wanted: Wanted, slots: int) -> Table:
+    """What is recorded of every task, and how long the rest takes on so many cores."""
+    table = _table(wanted, "recorded", "whole configurations", "failed", "s / training", f"hours left on {slots} cores")
+    n_trials, n_left, n_failed, hours = len(list(wanted.trials())), 0, 0, 0.0
     for task in tasks:
         recording = Recording.of(task, path / task / space)
-        n_left, mean = wanted.n_missing(recording), recording.mean_seconds
-        table.add_row(
-            task,
-            f"{n_trials - n_left} of {n_trials}",
-            str(wanted.n_whole(recording)),
-            str(len(recording.ended) - recording.n_good),
-            "-" if mean is None else f"{mean:.2f}",
-            "-" if mean is None else f"{n_left * mean / 3600:.2f}",
-        )
+        left, failed, mean = wanted.n_missing(recording), len(recording.ended) - recording.n_good, recording.mean_seconds
+        known = ("-", "-") if mean is None else (f"{mean:.2f}", f"{left * mean / slots / 3600:.2f}")
+        table.add_row(task, f"{n_trials - left} of {n_trials}", str(wanted.n_whole(recording)), str(failed), *known)
+        n_left, n_failed, hours = n_left + left, n_failed + failed, hours + left * (mean or math.nan) / slots / 3600 if left else hours
+    table.add_section()
+    n_all = n_trials * len(tasks)
+    table.add_row("in all", f"{n_all - n_left} of {n_all}", "", str(n_failed), "", f"{hours:.2f}" if math.isfinite(hours) else "-")
     return table
 
 
@@ -70,11 +69,12 @@ class Probes:
                 self.n_columns = max(self.n_columns, len(after[-1]["values"]))
 
     def per_training(self, recording: Recording) -> tuple[float, float]:
-        """Mean seconds of a training and their standard error: what is recorded says it better than probes."""
-        if recording.mean_seconds is not None:
+        """Mean seconds of a training and their standard error; as many trainings that are recorded say it better than probes."""
+        if recording.mean_seconds is not None and (recording.n_good >= PROBES or not self.seconds):
             return recording.mean_seconds, 0.0
         n = len(self.seconds)
-        return (float(np.mean(self.seconds)), float(np.std(self.seconds) / math.sqrt(n))) if n else (math.nan, 0.0)
+        mean = float(np.mean(self.seconds)) if n else math.nan
+        return mean, float(np.std(self.seconds, ddof=1)) / math.sqrt(n) if n > 1 else math.nan
 
 
 def plan_table(sources: Mapping[str, Source], executor: Workers, wanted: Wanted, console: Console) -> Table:
@@ -96,25 +96,24 @@ def plan_table(sources: Mapping[str, Source], executor: Workers, wanted: Wanted,
             hours, error, megabytes = hours + of_task * mean, math.hypot(error, of_task * off), megabytes + size
         n_left += left
     table.add_section()
-    table.add_row("in all", str(n_left), "", _give_or_take(hours, error), f"{megabytes:.1f}")
+    whole = all(math.isfinite(its.per_training(sources[task].recording)[0]) for task, its in probes.items())
+    table.add_row("in all", str(n_left), "", ("" if whole else "> ") + _give_or_take(hours, error), f"{megabytes:.1f}")
     return table
 
 
 def _probe(sources: Mapping[str, Source], executor: Workers, wanted: Wanted, console: Console) -> dict[str, Probes]:
     """Train some configurations of every task for two epochs, task by task in rounds."""
-    first, end = wanted.configs
-    rounds = range(first, min(end, first + PROBES), PER_CHUNK)
-    chunks = [
-        Chunk(source.live, tuple(_query(source, wanted, i) for i in range(start, min(start + PER_CHUNK, end))))
-        for start in rounds
-        for source in sources.values()
-    ]
+    first, end = wanted.configs[0], min(wanted.configs[1], wanted.configs[0] + PROBES)
+    left = [source for source in sources.values() if source.next_trial is not None]
+    size = PER_CHUNK if all(source.live.device == "cpu" for source in left) else PROBES  # side by side, as they will be
+    rounds = [range(first, first + 1), *(range(i, min(i + size, end)) for i in range(first + 1, end, size))]
+    chunks = [Chunk(source.live, tuple(_query(source, wanted, i) for i in part)) for part in rounds for source in left]
     probes, started, given = {task: Probes() for task in sources}, time.monotonic(), 0
     with progress_bar(console) as show:
         for done in range(len(chunks)):
             show(done, len(chunks), "probing")
-            while given < min(len(chunks), done + 2 * executor.slots):
-                if given >= len(sources) and time.monotonic() - started > PLAN_SECONDS:
+            while given < min(len(chunks), done + executor.slots):
+                if given >= len(left) and time.monotonic() - started > PLAN_SECONDS:
                     break
                 executor.submit(chunks[given])
                 given += 1
@@ -131,7 +130,8 @@ def _query(source: Source, wanted: Wanted, i: int) -> Query:
 
 
 def _give_or_take(value: float, error: float) -> str:
-    return f"{value:.2f} ± {error:.2f}" if error else f"{value:.2f}"
+    said = "" if error == 0 else f" ± {error:.2f}" if math.isfinite(error) else " ± ?"
+    return f"{value:.2f}{said}"
 
 
 def _table(wanted: Wanted, *columns: str) -> Table:

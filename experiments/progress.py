@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from experiments.cost import Clock, Spent
-from experiments.incumbent import incumbent
+from experiments.incumbent import incumbent, judged
 from experiments.loop import Asked, Told
 from lcbench.journal import Tail
 from lcbench.metric import Metric
@@ -35,6 +35,7 @@ class Progress:
     """Epochs in the journals, those of running trials included."""
     spent: Spent = field(default_factory=Spent)
     """Epochs behind the results."""
+    _judged: list[Result] = field(default_factory=list)
     _tails: dict[Path, Tail] = field(default_factory=dict)
 
     def asked(self, query: Query, *, admitted: bool) -> None:
@@ -46,6 +47,7 @@ class Progress:
         """Note a result."""
         self.open.pop((result.query.trial, result.query.epoch), None)
         self.results.append(result)
+        self._judged.append(judged(result, self.policy, self.metric))
         self.spent.add(result)
 
     def replay(self, history: Iterable[Asked | Told]) -> None:
@@ -59,7 +61,7 @@ class Progress:
     @property
     def best(self) -> Result | None:
         """The incumbent."""
-        return incumbent(self.results, self.policy, self.ladder.max, self.metric)
+        return incumbent(self._judged, self.policy, self.ladder.max)
 
     @property
     def statuses(self) -> Counter[str]:

@@ -139,11 +139,17 @@ class StudyDirectory:
             parquet.write_table(pa.table(columns), temporary)
 
     def runs(self, optimizer: str, task: str) -> Iterator[tuple[int, Columns]]:
-        """(seed, columns) of every run that is there, by seed."""
+        """(seed, columns) of every run that is there, by seed.
+
+        Raises:
+            UserError: if a version that kept other columns has made one.
+        """
         from pyarrow import parquet
 
         for path in sorted(self._files(optimizer, task), key=lambda path: _seeds_of(path).start):
             table = parquet.read_table(path)
+            if lacks := [name for name in COLUMNS if name not in table.column_names]:
+                raise UserError(f"{path} holds no {', '.join(lacks)}: another version has made it; choose another `name`, or remove it")
             columns = {name: table[name].to_numpy() for name in ("seed", *COLUMNS)}
             seeds = columns.pop("seed")
             for seed in _seeds_of(path):

@@ -112,7 +112,7 @@ class Curves:
     @cached_property
     def best(self) -> Ints:  # (rows, epochs)
         """Column of the best epoch up to each, the first of equals; the untrained network does not count."""
-        start = 1 - self.first
+        start = max(1 - self.first, 0)
         losses = np.where(np.isfinite(self.val_loss), self.val_loss, np.inf)
         losses[:, :start] = np.inf
         lowest = np.minimum.accumulate(losses, axis=1)
@@ -128,7 +128,7 @@ class Curves:
 
 
 def simulate_all(curves: Curves, rows: Ints, steps: Sequence[Step], *, continues: bool = True) -> Columns:
-    """Every run with one worker, as columns (S, n) of `trajectory.COLUMNS`; epochs and their sums are (n,), the same for all.
+    """Every run with one worker, as columns (S, n) of `trajectory.COLUMNS`; the epochs asked for and their sums are (n,), the same for all.
 
     Args:
         curves: losses and seconds of the table.

@@ -29,7 +29,7 @@ from lcbench.store import (
 from lcbench.table import CurveTable
 from lcbench.view import view_named
 
-SHIPPED = Path(__file__).parent / "data" / "lcbench_small.h5"
+SHIPPED = Path(__file__).parent / "data" / "lcbench.h5"
 """The small database that comes with the code; see the data card beside it."""
 
 

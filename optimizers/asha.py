@@ -14,7 +14,7 @@ from lcbench.space import sample
 from optimizers.rungs import Ladder
 
 Standing = tuple[float, int]
-"""Loss of a trial on a rung, and its number: of equals the earlier trial is better."""
+"""Loss of a trial on a rung, and its number, by which equals are sorted."""
 
 
 class _Rung:

@@ -14,6 +14,7 @@ from analysis import style
 from analysis.aggregate import summary
 from analysis.options import AXES, Options
 from analysis.study import Study
+from experiments.trajectory import judged
 
 TITLE = "Regret against training time"
 CAPTION = (
@@ -44,8 +45,9 @@ def table(study: Study, options: Options) -> pd.DataFrame:
     volumes, fronts = np.zeros((*study.shape, len(shares))), np.ones((*study.shape, len(costs)))
     for (o, t, s), run in study.results():
         task = study.tasks[t]
-        regret = (run["val_loss"].to_numpy(float) - best[task]) / study.constants[task]
-        cost = run["train_seconds"].to_numpy(float) / full[task]
+        seen = judged({name: run[name].to_numpy() for name in run}, study.about["incumbent"])
+        regret = (seen["val_loss"].astype(float) - best[task]) / study.constants[task]
+        cost = seen["train_seconds"].astype(float) / full[task]
         spent = run[options.axis].to_numpy(float)
         volumes[o, t, s] = hypervolumes(cost, regret, spent, shares * budgets[task])
         fronts[o, t, s] = front(cost, regret, spent <= budgets[task], costs)

@@ -31,7 +31,7 @@ EPILOG = """examples:
 def add(parser: ArgumentParser) -> None:
     """Define the options."""
     parser.add_argument("task", metavar="TASK", help="name of a task in the database")
-    parser.add_argument("--database", type=Path, default=SHIPPED, metavar="DB", help="a .h5 file (default: the small one of the code)")
+    parser.add_argument("--database", type=Path, default=SHIPPED, metavar="DB", help="a .h5 file (default: the one of the code)")
     parser.add_argument("--space", metavar="NAME", help="needed only where a task was recorded with several search spaces")
     parser.add_argument("--metric", metavar="NAME", help="a recorded column, e.g. val_accuracy, or seconds (default: the objective)")
     parser.add_argument("--epoch", type=int, metavar="E", help="number of epochs trained (default: the last, or the whole curve of a row)")

@@ -97,5 +97,6 @@ def write_study(study: Study, path: Path) -> Path:
         cell.parent.mkdir(parents=True, exist_ok=True)
         results = rows[~rows.duplicated(["seed", "epochs_continued"])]
         results = results.assign(train_seconds=train_seconds(str(task), results["regret"]))
-        results.drop(columns=["optimizer", "task", "regret"]).to_parquet(cell)
+        best = {f"best_{name}": results[name] for name in ("epoch", "val_loss", "test_loss", "train_seconds")}
+        results.assign(**best).drop(columns=["optimizer", "task", "regret"]).to_parquet(cell)
     return path

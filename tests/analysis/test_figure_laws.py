@@ -93,7 +93,14 @@ def test_the_footer_says_what_a_figure_rests_on(module, study):
     said = drawn.get_supxlabel().replace("\n", " ")
     for fact in footer(study, OPTIONS):
         assert fact in said
-    for needed in ("tabular benchmark", "3 tasks", "5 seeds", "incumbent: any", "axis: epochs, promotions continued", "1,000 epochs"):
+    for needed in (
+        "tabular benchmark",
+        "3 tasks",
+        "5 seeds",
+        "incumbent: every_epoch",
+        "axis: epochs, promotions continued",
+        "1,000 epochs",
+    ):
         assert needed in said
     for needed in ("trials continue", "1 worker", "overhead not counted"):
         assert needed in said

@@ -8,11 +8,13 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from experiments.cluster import Dask
 from experiments.config import register
 from experiments.door import CONF
 from lcbench.errors import UserError
@@ -127,6 +129,31 @@ def test_a_worker_that_dies_loses_nothing(tmp_path):
     found, killed = _collect_while_workers_die(tmp_path, words, 1.0, random.Random(0), most=2)
     assert killed > 0
     _assert_each_once(found, ("wine", "iris"), 30, (1, 2))
+
+
+def _die_once(mark):
+    """Kills the worker that is the first to do it."""
+    if not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "done"
+
+
+def test_a_scheduler_that_gives_up_at_once_loses_nothing(tmp_path):
+    """Dask's own limit is three deaths; a running scheduler may have any."""
+    import dask
+
+    with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
+        cluster = distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None)
+        cluster.adapt(minimum=1, maximum=1)
+    executor = Dask(SimpleNamespace(evaluate=_die_once, identity="none"), workers=1, address=cluster.scheduler_address)
+    try:
+        executor.submit(mark := tmp_path / "died")
+        assert executor.next() == "done"
+        assert mark.exists()
+    finally:
+        executor.close()
+        cluster.close()
 
 
 @pytest.mark.slow

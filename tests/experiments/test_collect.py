@@ -158,7 +158,7 @@ def test_status_is_said_while_another_process_records(tmp_path):
 
 
 def test_a_plan_fixes_nothing_and_a_collection_goes_on_under_its_name_alone(tmp_path):
-    for words in (("tasks=wine", "space=apt2021", "plan=true"), ("tasks=wine", "configs=1", "epochs=2", "space=tiny"), ()):
+    for words in (("tasks=wine", "space=apt2021", "configs=2", "plan=true"), ("tasks=wine", "configs=1", "epochs=2", "space=tiny"), ()):
         config, tasks = composed([f"collections={tmp_path}", *words])
         collect(config, tasks, Console(quiet=True))
     assert (config.epochs, config.configs, config.space.name) == (2, 1, "tiny")

@@ -193,7 +193,7 @@ def test_a_killed_study_leaves_no_process_and_goes_on(made, tmp_path):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["tasks=vehicel"], "`tasks` has 'vehicel', but lcbench_small.h5 holds "),
+        (["tasks=vehicel"], "`tasks` has 'vehicel', but lcbench.h5 holds "),
         (["seeds=3..1"], "`seeds` has '3..1', but a range goes upwards: 1..3"),
         (["seeds=a"], "`seeds` has 'a', but must be numbers or from..to"),
         (["optimizers="], "`optimizers` has an empty name"),
@@ -218,6 +218,14 @@ def test_another_budget_or_optimizer_under_the_same_name_is_refused(tmp_path):
     study(tmp_path, "tasks=car", "optimizers=random", "seeds=0")
     with pytest.raises(UserError, match=r"otherwise: `budget\.epochs` was 400 and is now 500; to keep both, choose another `name`"):
         study(tmp_path, "tasks=car", "optimizers=random", "seeds=0", "budget.epochs=500")
+
+
+def test_cells_of_a_version_that_kept_less_are_refused(tmp_path):
+    path, _, _ = study(tmp_path, "tasks=car", "optimizers=random", "seeds=0")
+    cell = next(path.rglob("cells/*/*/*.parquet"))
+    pd.read_parquet(cell).drop(columns="best_epoch").to_parquet(cell)
+    with pytest.raises(UserError, match="holds no best_epoch: another version has made it; choose another `name`, or remove it"):
+        study(tmp_path, "tasks=car", "optimizers=random", "seeds=0")
 
 
 def test_one_process_works_in_a_study(tmp_path):

@@ -12,7 +12,7 @@ from rich.console import Console
 from experiments.config import Budget, BudgetConfig
 from experiments.cost import Account, Spent, WallClock, process_age
 from experiments.display import LiveDisplay, PlainDisplay, clock_text, sparkline
-from experiments.incumbent import check_policy, incumbent
+from experiments.incumbent import check_policy, incumbent, judged
 from experiments.plan import plan, plan_table, show_plan
 from experiments.progress import Progress
 from experiments.report import _best_table, describe_incumbent
@@ -85,7 +85,7 @@ def test_incumbent_policies_differ_where_they_should():
     results.append(Result(_query(4, 12), passed, 0.5, 1.0))
 
     def best(policy, *more):
-        return incumbent([*results, *more], policy, 50, METRICS["accuracy"])
+        return incumbent([judged(result, policy, METRICS["accuracy"]) for result in [*results, *more]], policy, 50)
 
     assert best("any").query.trial == 0
     assert best("highest_seen").query.trial == 2

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from experiments.cost import Spent
 from experiments.incumbent import POLICIES, incumbent
+from experiments.incumbent import judged as compared
 from experiments.trajectory import Trajectory, changes, incumbents, judged
 from lcbench.curve import LearningCurve
 from lcbench.metric import METRICS
@@ -47,7 +48,7 @@ def test_the_incumbent_after_every_result_is_that_of_the_results_so_far(rows, po
     columns = judged(columns, policy)
     best = incumbents(columns, policy, LEVELS[-1])
     for n in range(len(rows)):
-        expected = incumbent(told[: n + 1], policy, LEVELS[-1], METRICS["accuracy"])
+        expected = incumbent([compared(result, policy, METRICS["accuracy"]) for result in told[: n + 1]], policy, LEVELS[-1])
         assert best[n] == (expected.query.trial if expected else -1)
         if expected:
             found = {name: columns[name][best[n]] for name in ("epoch", "val_loss", "test_loss", "train_seconds")}
