@@ -57,7 +57,7 @@ perf: ## measure overhead, journals, the database, its import, the surrogate, si
 record: ## record the database that ships anew and fit its surrogates (two hours on two cores; needs OpenML)
 	$(PYTHON) -m experiments.collect name=lcbench tasks=$(RECORDED) configs=$(CONFIGURATIONS)
 	$(PYTHON) -m lcbench import runs/collections/lcbench/*/lcbench --to build/lcbench.h5 --replace --finished --licence Apache-2.0 \
-		--metrics 'val_*,test_*,train_loss'
+		--metrics 'val_*accuracy,test_*accuracy,val_cross*,test_cross*,train_loss'
 	$(PYTHON) -m lcbench fit-surrogate build/lcbench.h5
 	$(PYTHON) -m lcbench export build/lcbench.h5 lcbench/data/lcbench.h5 --layout compressed
 	$(PYTHON) -m lcbench export lcbench/data/lcbench.h5 lcbench/data/README.md

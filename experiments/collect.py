@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from experiments import build
-from experiments.collection import FIXED, GROWS, PER_SEED, CollectionDirectory, Draws, Recording, Wanted, read_about
+from experiments.collection import FIXED, GROWS, CollectionDirectory, Draws, Recording, Wanted, read_about
 from experiments.config import register
 from experiments.door import CONF, Door
 from experiments.executors import Workers, cores
@@ -30,6 +30,7 @@ from lcbench.errors import UserError
 from lcbench.header import provenance_now
 from lcbench.query import Query
 from lcbench.rundir import HEADER, read_header, write_header
+from lcbench.schema import PER_SEED
 from lcbench.task import UNKNOWN, is_same_task
 from pipeline.live import LiveBenchmark
 from pipeline.recorder import RESIDENT, Chunk, Recorded, Recorder, failed, what_is_missing

@@ -29,6 +29,7 @@ from lcbench.files import replacing
 from lcbench.journal import Journal, iter_records
 from lcbench.query import Origin, Query, Status
 from lcbench.rundir import journals, read_run
+from lcbench.schema import PER_SEED
 from lcbench.space import sample
 from lcbench.store import names_of, write_curves
 from lcbench.table import CurveTable
@@ -38,8 +39,6 @@ FIXED = ("space", "epochs", "draw", "metric")
 """What a collection cannot change once something is recorded."""
 GROWS = ("tasks", "configs", "seeds")
 """What a collection may have more of later."""
-PER_SEED = 1_000_000
-"""Trial numbers of one seed; training (i, seed) is trial seed * PER_SEED + i on every machine."""
 JOURNAL = "collect.journal"
 
 

@@ -34,7 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m lcbench",
         description="Look at, ask, extend, hand on and look after recorded learning curves. A database is one .h5 file; "
-        "without a path, the small one that comes with the code is used.",
+        "without a path, the one that comes with the code is used.",
         epilog="exit codes: 0 all is well, 1 the data has problems, 2 the command could not be carried out",
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")

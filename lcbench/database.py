@@ -30,7 +30,7 @@ from lcbench.table import CurveTable
 from lcbench.view import view_named
 
 SHIPPED = Path(__file__).parent / "data" / "lcbench.h5"
-"""The small database that comes with the code; see the data card beside it."""
+"""The database that comes with the code; see the data card beside it."""
 
 
 class Database:

@@ -24,6 +24,9 @@ SCHEMA_VERSION = 2
 UNFINISHED = "unfinished"
 """Status of a training that has not ended: it is still running, or its process died without a word."""
 
+PER_SEED = 1_000_000
+"""Trial numbers of one seed: what a collection trains of configuration i with a seed is trial seed * PER_SEED + i on every machine."""
+
 STATUSES = (*(status.value for status in Status), UNFINISHED)
 """What the numbers in the dataset `status` stand for; every file repeats it in the attribute `names` of that dataset."""
 

@@ -85,7 +85,7 @@ class SurrogateBenchmark:
 
     @classmethod
     def load(cls, task: str, path: str | os.PathLike[str] = SHIPPED, *, space: str | None = None, **options: Any) -> SurrogateBenchmark:
-        """Serve a task from a database, by default the small one that ships; `options` as of the class."""
+        """Serve a task from a database, by default the one that ships; `options` as of the class."""
         database = Database(path)
         return cls(database.table(task, space), database.fitted(task, space), **options)
 
@@ -100,7 +100,7 @@ class SurrogateBenchmark:
         if not force and not spearman >= MIN_SPEARMAN:
             raise UserError(
                 f"the surrogate of {self.objective!r} on {self.task.name!r} ranks held-out configurations with a Spearman correlation of "
-                f"{spearman:.2f}, but at least {MIN_SPEARMAN} is asked for: use the tabular benchmark, another metric, or force=True"
+                f"{spearman:.3f}, but at least {MIN_SPEARMAN} is asked for: use the tabular benchmark, another metric, or force=True"
             )
 
     @cached_property

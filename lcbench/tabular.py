@@ -105,7 +105,7 @@ class TabularBenchmark:
         space: str | None = None,
         **options: Any,
     ) -> TabularBenchmark:
-        """Serve a task from a database, by default the small one that ships; `options` as of the class.
+        """Serve a task from a database, by default the one that ships; `options` as of the class.
 
         >>> TabularBenchmark.load("vehicle").epochs
         50

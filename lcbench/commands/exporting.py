@@ -22,7 +22,7 @@ line per epoch), .json (the layout of LCBench's published files), .md (a data ca
 
 def add(parser: ArgumentParser) -> None:
     """Define the options."""
-    parser.add_argument("database", type=Path, metavar="DB", help="what to export; `shipped` is the small one that comes with the code")
+    parser.add_argument("database", type=Path, metavar="DB", help="what to export; `shipped` is the one that comes with the code")
     parser.add_argument("out", type=Path, metavar="OUT", help="where to; its ending says as what")
     parser.add_argument("--tasks", metavar="NAMES", help="only these tasks, e.g. vehicle,car")
     parser.add_argument("--metrics", metavar="NAMES", help="only these metrics, e.g. 'val_*,test_*' (the objective always stays)")

@@ -32,7 +32,7 @@ GOOD_SPEARMAN = 0.95
 
 HELP = "show what a database or a run holds, also while the run goes on"
 DESCRIPTION = """Show what a database (.h5) or the directory of a run holds: tasks, configurations, epochs, the best values, and how good
-its surrogates are. Without PATH: the small database that comes with the code."""
+its surrogates are. Without PATH: the database that comes with the code."""
 
 
 def add(parser: ArgumentParser) -> None:

@@ -34,7 +34,7 @@ Unknown = Literal["refuse", "nearest"]
 def recorded(
     task: str, path: str | os.PathLike[str] = SHIPPED, *, space: str | None = None, unknown: Unknown = "refuse", **options: Any
 ) -> TabularBenchmark | NearestRecorded:
-    """The tabular benchmark of a task, by default in the small database that ships; `options` as of `TabularBenchmark`.
+    """The tabular benchmark of a task, by default in the database that ships; `options` as of `TabularBenchmark`.
 
     Raises:
         UserError: if there is no such task, option or way with unknown configurations.

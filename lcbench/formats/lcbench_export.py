@@ -19,7 +19,7 @@ from lcbench.files import replacing
 from lcbench.formats.lcbench_tags import CONSTANTS, HORIZON, RESULTS, layer_of, tag_of, unit_in_file
 from lcbench.metric import SCALES
 from lcbench.query import Status
-from lcbench.schema import STATUSES
+from lcbench.schema import PER_SEED, STATUSES
 from lcbench.space import lcbench_space
 from lcbench.table import CurveTable
 
@@ -28,7 +28,7 @@ def export_lcbench(tables: CurveTable | Iterable[CurveTable], path: Path) -> lis
     """Write tables of the LCBench space to `path`, all of them or nothing, and say in sentences what the layout cannot hold.
 
     A table with one horizon and one seed is laid out like data_2k.json, any other like bench_full.json; the numbers of the
-    configurations are the trials. Final values that a table does not hold are the last ones of its curves. What the
+    configurations are those of the trials of one seed. Final values that a table does not hold are the last ones of its curves. What the
     published files do not have is left out: planes without a tag, statuses, errors.
 
     Raises:
@@ -80,10 +80,10 @@ class _Writer:
         return notes
 
     def entries(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Trial and entry, in the order in which the trials first appear."""
+        """Number of a configuration and entry, in the order in which they first appear."""
         rows: dict[int, list[int]] = {}
         for i, trial in enumerate(self._columns["trial"]):
-            rows.setdefault(trial, []).append(i)
+            rows.setdefault(trial % PER_SEED, []).append(i)
         is_flat = len({*zip(self._columns["horizon"], self._columns["seed"], strict=True)}) <= 1
         for trial, members in rows.items():
             places = {(self._columns["horizon"][i], self._columns["seed"][i]) for i in members}

@@ -19,6 +19,7 @@ from lcbench.columns import INACTIVE, decode_column
 from lcbench.errors import UserError
 from lcbench.formats.lcbench_tags import CONSTANTS, HORIZON, RESULTS, STATISTICS, layer_of, tag_of, unit_in_file
 from lcbench.metric import METRICS, SCALES, unit_of
+from lcbench.schema import PER_SEED
 from lcbench.space import lcbench_space
 from lcbench.table import CurveTable
 
@@ -65,9 +66,9 @@ class Dataset:
     def __init__(self, name: str, table: CurveTable, budget: int | None, seed: int | None) -> None:
         self.name, self.table = name, table
         chosen = _chosen(table, budget, seed)
-        trials = table.columns["trial"][chosen].tolist()
+        trials = (table.columns["trial"][chosen] % PER_SEED).tolist()
         self.ids: list[int] = trials if len({*trials}) == len(trials) else [*range(len(trials))]
-        """Numbers of the configurations: those of the trials, or where these are not unique, the position in the table."""
+        """Numbers of the configurations: those of the trials of their seed, or where these are not unique, the position in the table."""
         rows = dict(zip(self.ids, chosen.tolist(), strict=True))
         self.rows: dict[int | str, int] = {**rows, **{str(config_id): row for config_id, row in rows.items()}}
         self.lengths: list[int] = table.columns["length"].tolist()

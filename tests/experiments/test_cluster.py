@@ -18,7 +18,8 @@ from experiments.cluster import Dask
 from experiments.config import register
 from experiments.door import CONF
 from lcbench.errors import UserError
-from tests.experiments.test_collect import PER_SEED, assert_equal, command, run, tables
+from lcbench.schema import PER_SEED
+from tests.experiments.test_collect import assert_equal, command, run, tables
 from tests.experiments.test_run import _trials
 
 distributed = pytest.importorskip("distributed")

@@ -15,13 +15,14 @@ import pytest
 from rich.console import Console
 
 from experiments.collect import _write, collect, composed, wanted_of
-from experiments.collection import PER_SEED, CollectionDirectory, Draws, Recording, Wanted
+from experiments.collection import CollectionDirectory, Draws, Recording, Wanted
 from lcbench.database import Database
 from lcbench.errors import UserError
 from lcbench.merge import merge
 from lcbench.query import Query, Status
 from lcbench.recording import end_record, epoch_record, training_record
 from lcbench.rundir import read_run
+from lcbench.schema import PER_SEED
 from lcbench.space import key, lcbench_space, plain
 from lcbench.store import FittedModel, read_curves, write_curves
 from lcbench.task import UNKNOWN, TaskInfo

@@ -45,9 +45,9 @@ def said(capsys):
 def test_the_shipped_curves_as_a_matrix():
     tables = list(Database())
     candidates = candidates_of(tables)
-    assert candidates.scores.shape == (500, 8)
+    assert candidates.scores.shape == (1000, 12)
     assert (candidates.epoch, candidates.spaces, candidates.licences, candidates.not_shared) == (50, ["lcbench"], ["Apache-2.0"], [])
-    for row in (0, 17, 499):
+    for row in (0, 17, 999):
         assert key(candidates.configurations[row]) == tables[3].columns["key"][row]
         assert candidates.scores[row, 3] == pytest.approx(tables[3].curves[tables[3].plane("val_accuracy"), row, 50])
 
@@ -166,7 +166,7 @@ def test_build_prints_and_writes_the_same_bytes_each_time(tmp_path, capsys):
     for path in paths:
         assert main(["build", "--to", str(path), "--size", "3"]) == 0
     text = said(capsys)
-    for words in ("mean regret over tasks", "task left out", "random", "vehicle", "499 of 500 candidates were measured on every task"):
+    for words in ("mean regret over tasks", "task left out", "random", "vehicle", "994 of 1000 candidates were measured on every task"):
         assert words in text
     assert paths[0].read_bytes() == paths[1].read_bytes()
     file = read_portfolio(paths[0])

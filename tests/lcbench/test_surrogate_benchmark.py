@@ -86,7 +86,7 @@ def test_a_model_below_the_stated_quality_is_refused_unless_forced(database):
     models = loaded.fitted("vehicle")
     for model in models:
         model.about["report"]["nested_spearman_final"] = 0.3
-    with pytest.raises(UserError, match=r"Spearman correlation of 0\.30, but at least 0\.5 is asked for: .*force=True"):
+    with pytest.raises(UserError, match=r"Spearman correlation of 0\.300, but at least 0\.5 is asked for: .*force=True"):
         SurrogateBenchmark(loaded.table("vehicle"), models)
     SurrogateBenchmark(loaded.table("vehicle"), models, force=True)
 
