@@ -12,6 +12,7 @@ from lcbench.curve import LearningCurve
 from lcbench.errors import UserError
 from lcbench.formats.lcbench_json import export_lcbench, import_file
 from lcbench.formats.lcbench_tags import CONSTANTS, HORIZON
+from lcbench.schema import PER_SEED
 from lcbench.space import key, lcbench_space
 from lcbench.store import read_curves
 from lcbench.table import CurveTable
@@ -127,6 +128,15 @@ def test_a_table_of_our_own_comes_in_again(tmp_path, rows):
             expected = 100 * row.curve.values[name] if name == "val_accuracy" else row.curve.values[name]
             np.testing.assert_array_equal(np.float32(values), np.float32(expected))
     assert again.units[again.plane("val_accuracy")] == "percent"
+
+
+def test_the_seeds_of_a_collection_are_runs_of_one_configuration(tmp_path):
+    rows = [dataclasses.replace(_training(i, seed=seed), trial=seed * PER_SEED + i) for i in (0, 7) for seed in (1, 2)]
+    export_lcbench(_table(*rows), tmp_path / "out.json")
+    entries = json.loads((tmp_path / "out.json").read_text())["vehicle"]
+    assert list(entries) == ["0", "7"]
+    (again,) = _tables(tmp_path / "out.json")
+    assert [(row.trial, row.seed) for row in again.trainings] == [(0, 1), (0, 2), (7, 1), (7, 2)]
 
 
 @pytest.mark.parametrize(
