@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from experiments.collect import Source
 
 PROBES = 64
-"""Configurations per task that a plan is made from, at most: times span two orders of magnitude, and a few long ones make the sum."""
+"""Configurations per task that a plan is made from, at most: times span two orders of magnitude, and a few long ones make the sum. So their
+standard error is a rough one, and rather too small."""
 PER_CHUNK = 8
 """Probes that one child makes, but for the first of every task, which shows how long they take."""
 PROBE_EPOCHS = 2
@@ -93,7 +94,7 @@ def plan_table(sources: Mapping[str, Source], executor: Workers, wanted: Wanted,
         known = (_give_or_take(mean, off), _give_or_take(of_task * mean, of_task * off), f"{size:.1f}")
         table.add_row(task, str(left), *(known if math.isfinite(mean) else ("-", "-", "-")))
         if math.isfinite(mean):
-            hours, error, megabytes = hours + of_task * mean, math.hypot(error, of_task * off), megabytes + size
+            hours, error, megabytes = hours + of_task * mean, error + of_task * off, megabytes + size  # the same configurations everywhere
         n_left += left
     table.add_section()
     whole = all(math.isfinite(its.per_training(sources[task].recording)[0]) for task, its in probes.items())
