@@ -93,7 +93,7 @@ def collect(config: DictConfig, tasks: dict[str, DictConfig], console: Console) 
     wanted = wanted_of(config)
     console.print(f"collection {path}", highlight=False, soft_wrap=True)
     if config.status:  # also while another process records
-        console.print(status_table(path, list(tasks), str(config.space.name), wanted, config.executor.workers or cores()))
+        console.print(status_table(path, list(tasks), str(config.space.name), wanted, config.executor.get("workers", 1) or cores()))
         return
     with CollectionDirectory(path) as directory:
         _describe(directory, config, wanted)
@@ -113,7 +113,7 @@ def _train(config: DictConfig, tasks: dict[str, DictConfig], path: Path, wanted:
     memory = config.trial.memory_mb if config.device == "cpu" else None  # a graphics card takes addresses by the hundred gigabytes
     sandbox = Sandbox(None, Limits(config.trial.seconds, memory))
     _check_device(config, sandbox)
-    if str(config.device).startswith("cuda") and config.executor.workers is None:
+    if str(config.device).startswith("cuda") and config.executor.get("workers", 1) is None:
         config.executor.workers = 1  # hundreds of networks share a card, and two such processes would only share its memory
     sources = {task: _source(one, path / task / str(config.space.name), config, wanted) for task, one in tasks.items()}
     executor = build.build_executor(config, Recorder(sandbox))

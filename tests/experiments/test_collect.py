@@ -156,6 +156,7 @@ def test_status_is_said_while_another_process_records(tmp_path):
     run(tmp_path, "tasks=wine", "configs=1")
     with CollectionDirectory(tmp_path / "default"):
         run(tmp_path, "status=true")
+        run(tmp_path, "status=true", "executor=serial")
 
 
 def test_a_plan_fixes_nothing_and_a_collection_goes_on_under_its_name_alone(tmp_path):
