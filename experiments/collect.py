@@ -113,8 +113,7 @@ def _train(config: DictConfig, tasks: dict[str, DictConfig], path: Path, wanted:
     memory = config.trial.memory_mb if config.device == "cpu" else None  # a graphics card takes addresses by the hundred gigabytes
     sandbox = Sandbox(None, Limits(config.trial.seconds, memory))
     _check_device(config, sandbox)
-    if str(config.device).startswith("cuda") and config.executor.get("workers", 1) is None:
-        config.executor.workers = 1  # hundreds of networks share a card, and two such processes would only share its memory
+    _limit_workers(config, console)
     sources = {task: _source(one, path / task / str(config.space.name), config, wanted) for task, one in tasks.items()}
     executor = build.build_executor(config, Recorder(sandbox))
     try:
@@ -130,6 +129,17 @@ def _train(config: DictConfig, tasks: dict[str, DictConfig], path: Path, wanted:
         for source in sources.values():
             source.recording.close()
             source.live.tear_down()
+
+
+def _limit_workers(config: DictConfig, console: Console) -> None:
+    """As many trainings at a time as this machine can do side by side; what is recorded does not depend on it."""
+    wanted, most = config.executor.get("workers", 1), cores()
+    if str(config.device).startswith("cuda") and wanted is None:
+        config.executor.workers = 1  # hundreds of networks share a card, and two such processes would only share its memory
+    elif isinstance(wanted, int) and wanted > most and not (config.get("cluster") or config.executor.get("address")):
+        config.executor.workers = most
+        text = f"executor.workers is {wanted}, but every network takes a core and this process may use {most}: {most} at a time are faster"
+        console.print(text, highlight=False, soft_wrap=True)
 
 
 def _pack(directory: CollectionDirectory, console: Console) -> None:

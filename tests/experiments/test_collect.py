@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from experiments.collect import _write, collect, composed, wanted_of
+from experiments.collect import _limit_workers, _write, collect, composed, wanted_of
 from experiments.collection import CollectionDirectory, Draws, Recording, Wanted
+from experiments.executors import cores
 from lcbench.database import Database
 from lcbench.errors import UserError
 from lcbench.merge import merge
@@ -295,6 +296,27 @@ def test_a_device_that_is_not_there_is_refused(device, said, tmp_path):
     with pytest.raises(UserError, match=said):
         run(tmp_path, "tasks=wine", "configs=2", f"device={device}")
     assert not list(tmp_path.rglob("*.journal"))
+
+
+@pytest.mark.parametrize(
+    ("words", "workers"),
+    [
+        (("executor.workers=1000",), cores()),
+        (("executor=dask", "executor.workers=1000"), cores()),
+        (("executor=dask", "executor.workers=1000", "executor.address=tcp://head:8786"), 1000),
+        (("executor=dask", "executor.workers=1000", "cluster=slurm"), 1000),
+        (("executor.workers=1",), 1),
+        ((), None),
+        (("device=cuda",), 1),
+        (("executor=serial", "device=cuda"), 1),
+    ],
+)
+def test_no_more_networks_at_a_time_than_cores_of_this_machine(words, workers, tmp_path, capsys):
+    config, _ = composed(["tasks=wine", f"collections={tmp_path}", *words])
+    _limit_workers(config, Console())
+    assert config.executor.get("workers", 1) == workers
+    limited = "executor.workers=1000" in words and workers != 1000
+    assert ("executor.workers is 1000, but every network takes a core" in capsys.readouterr().out) == limited
 
 
 def test_side_by_side_on_a_device_is_one_after_the_other(whole, tmp_path):
