@@ -26,7 +26,8 @@ class Candidates:
     """n configurations and their scores on M tasks."""
 
     configurations: list[dict[str, Any]]
-    """n configurations in the order in which they are met, in the hyperparameters that all tables share."""
+    """n configurations in the order in which they are met: two are the same if they are in the hyperparameters that all tables share. Those
+    that only some tables have come along where these tables agree on them."""
     tasks: list[str]
     """M names, those of a fold other than 0 with ``@fold``."""
     scores: NDArray[np.float64]  # (n, M)
@@ -38,7 +39,10 @@ class Candidates:
     licences: list[str]
     """Under which the curves may be used, as their tables say."""
     not_shared: list[str]
-    """Hyperparameters that only some tables have; candidates that differ in nothing else are one, with the mean of their scores."""
+    """Hyperparameters that only some tables have and do not agree on: they are left out, and candidates that differ in nothing else are
+    one, with the mean of their scores."""
+    everywhere: bool
+    """Whether every candidate was trained on every task."""
     n_apart: int
     """Configurations that are no candidates because they were trained on some of the tasks only, where others were trained on all."""
 
@@ -88,29 +92,44 @@ def candidates_of(tables: Sequence[CurveTable], metric: str = "val_accuracy", ep
         raise UserError(
             "the tables share no hyperparameter, so that no configuration of one is one of another: build a portfolio from each"
         )
+    found, beyond, measured = _gathered(tables, tasks, shared, metric, epoch)
+    everywhere = [name for name in found if all((name, t) in measured for t in range(len(tasks)))]
+    chosen = everywhere or list(found)
+    agreed = {name: values[0] for name, values in beyond.items() if all(one == values[0] for one in values)}
+    disputed = [one for name in chosen if name not in agreed for one in beyond.get(name, ())]
+    return Candidates(
+        configurations=[found[name] | agreed.get(name, {}) for name in chosen],
+        tasks=tasks,
+        scores=_matrix(chosen, len(tasks), measured),
+        epoch=epoch,
+        spaces=list(dict.fromkeys(str(table.space.name) for table in tables)),
+        licences=list(dict.fromkeys(str(table.provenance.get("licence") or "not stated") for table in tables)),
+        not_shared=list(dict.fromkeys(name for one in disputed for name in one)),
+        everywhere=bool(everywhere),
+        n_apart=len(found) - len(chosen),
+    )
+
+
+def _gathered(
+    tables: Sequence[CurveTable], tasks: list[str], shared: list[str], metric: str, epoch: int
+) -> tuple[dict[str, dict[str, Any]], dict[str, list[dict[str, Any]]], dict[tuple[str, int], list[float]]]:
+    """By key: every configuration, what it has beyond the shared hyperparameters in every table that has more, and its scores by task."""
     found: dict[str, dict[str, Any]] = {}
+    beyond: dict[str, list[dict[str, Any]]] = {}
     measured: dict[tuple[str, int], list[float]] = {}
     for table in tables:
         found_here = table.columns["origin"] != str(Origin.PORTFOLIO)
         rows = np.flatnonzero(found_here & (table.columns["horizon"] == table.columns["horizon"].max()))
         scores = scores_of(table, rows, metric, epoch)
-        t = tasks.index(names_of(table)[0])
+        t, more = tasks.index(names_of(table)[0]), [name for name in table.space if name not in shared]
         for whole, score in zip(table.configurations(rows), scores.tolist(), strict=True):
             configuration = {name: whole[name] for name in shared if name in whole}
             name = key(configuration)
             found.setdefault(name, configuration)
             measured.setdefault((name, t), []).append(score)
-    everywhere = [name for name in found if all((name, t) in measured for t in range(len(tasks)))] or list(found)
-    return Candidates(
-        configurations=[found[name] for name in everywhere],
-        tasks=tasks,
-        scores=_matrix(everywhere, len(tasks), measured),
-        epoch=epoch,
-        spaces=list(dict.fromkeys(str(table.space.name) for table in tables)),
-        licences=list(dict.fromkeys(str(table.provenance.get("licence") or "not stated") for table in tables)),
-        not_shared=list(dict.fromkeys(name for table in tables for name in table.space if name not in shared)),
-        n_apart=len(found) - len(everywhere),
-    )
+            if more:
+                beyond.setdefault(name, []).append({name: whole[name] for name in more if name in whole})
+    return found, beyond, measured
 
 
 def _tasks(tables: Sequence[CurveTable]) -> list[str]:

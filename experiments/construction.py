@@ -119,7 +119,7 @@ def remarks(candidates: Candidates, made: Construction) -> list[str]:
         said.append(f"{candidates.n_apart} configurations are no candidates, because they were not trained on every task, as others were")
     if candidates.not_shared:
         names = ", ".join(candidates.not_shared)
-        said.append(f"only some tables have {names}: candidates that differ in nothing else count as one, and members do not have them")
+        said.append(f"tables do not agree on {names}: candidates that differ in nothing else count as one, and members do not have them")
     if made.left_out is None:
         said.append("there is only one task, so that none can be left out: nothing is known of how the portfolio does elsewhere")
     if made.enough < len(made.members):

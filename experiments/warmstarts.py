@@ -18,6 +18,7 @@ from experiments.vectorised import Curves, n_draws, schedule, simulate_all
 from lcbench.errors import UserError
 from lcbench.merge import check_same_rows
 from lcbench.query import Origin
+from lcbench.schema import STATUSES, UNFINISHED
 from lcbench.store import names_of
 from lcbench.table import CurveTable
 from optimizers.greedy import by_size, leave_one_out, random_by_size, regrets_of
@@ -31,7 +32,10 @@ HALVINGS = 8
 
 @dataclass(frozen=True)
 class WarmStarts:
-    """Regrets on M tasks after 1..K trainings, as a share of the range of a task's scores."""
+    """Regrets on M tasks after 1..K trainings' worth of epochs, as a share of the range of a task's scores.
+
+    What counts is the best network among those that were trained longest so far, as a run keeps it (`incumbent=highest_seen`).
+    """
 
     tasks: list[str]
     regrets: dict[str, Floats]  # {method: (K, M)}
@@ -67,15 +71,17 @@ def warm_starts(tables: Sequence[CurveTable], size: int = 16, metric: str = "val
     """
     drawn = [part for table in tables if len(part := _of_origin(table, Origin.RANDOM))]
     candidates = candidates_of(drawn, metric) if drawn else None
-    if candidates is None or len(candidates.tasks) < 2:
-        raise UserError("random configurations of at least two tasks are needed: record some with python -m experiments.collect")
+    if candidates is None or len(candidates.tasks) < 2 or not candidates.everywhere:
+        raise UserError(
+            "random configurations that were all trained on at least two tasks are needed: record some with python -m experiments.collect"
+        )
     n, members = len(candidates.scores), _members(tables, candidates.tasks, metric, candidates.epoch)
     try:
+        left_out = leave_one_out(regrets_of(candidates.scores), size)  # whatever the members of the other portfolio have reached
         regrets = regrets_of(np.concatenate([candidates.scores, members]))
     except ValueError as error:
         raise UserError(f"{error}: leave the task out") from None
     own, tried = regrets[:n], regrets[n:]
-    left_out = leave_one_out(own, size)
     found = {GREEDY: np.column_stack([by_size(own[:, [t]], chosen)[:, 0] for t, chosen in enumerate(left_out)])}
     if len(tried):
         found[TRIED] = np.minimum.accumulate(tried[:size])
@@ -85,10 +91,14 @@ def warm_starts(tables: Sequence[CurveTable], size: int = 16, metric: str = "val
     best, worst = (np.array([pick(column) for column in _columns(candidates.scores, members)]) for pick in (np.nanmax, np.nanmin))
     unit = np.where(best > worst, best - worst, 1.0)
     found[HYPERBAND] = np.column_stack(
-        [_hyperband((best[t] - by_rung[:, :, t]) / unit[t], rungs, size, seeds) for t in range(len(candidates.tasks))]
+        [_hyperband((best[t] - by_rung[:, :, t]) / unit[t], rungs, size, (t, seeds)) for t in range(len(candidates.tasks))]
     )
-    shortest = min(map(len, found.values()))
-    return WarmStarts(candidates.tasks, {name: values[:shortest] for name, values in found.items()}, candidates.epoch, n)
+    return WarmStarts(candidates.tasks, {name: _to_the_end(values, size) for name, values in found.items()}, candidates.epoch, n)
+
+
+def _to_the_end(regrets: Floats, size: int) -> Floats:  # (k, M) -> (K, M)
+    """What ran out of configurations keeps its best one."""
+    return np.concatenate([regrets, np.repeat(regrets[-1:], max(size - len(regrets), 0), axis=0)])
 
 
 def _columns(*scores: Floats) -> list[Floats]:  # (n, M), (m, M) -> M times (n + m,)
@@ -106,6 +116,7 @@ def _members(tables: Sequence[CurveTable], tasks: Sequence[str], metric: str, ep
     for table in tables:
         part = _of_origin(table, Origin.PORTFOLIO)
         if len(part):
+            _check_whole(part, metric)
             name, whole = names_of(table)[0], np.flatnonzero(part.columns["horizon"] == epoch)
             check_same_rows(first[name], table)
             if name in found or len(set(part.columns["seed"].tolist())) > 1:
@@ -125,17 +136,39 @@ def _members(tables: Sequence[CurveTable], tasks: Sequence[str], metric: str, ep
     return members
 
 
-def _hyperband(regrets: Floats, rungs: Ladder, size: int, seeds: int) -> Floats:  # (rungs, n) -> (K,)
-    """Mean regret of the best network of any rung, trained for 1..K trainings' worth of epochs, promotions continued."""
+def _check_whole(part: CurveTable, metric: str) -> None:
+    """Refuse the members of a portfolio that are not all trained, or of which something else was recorded.
+
+    Raises:
+        UserError: if so.
+    """
+    name = names_of(part)[0]
+    if metric not in part.metrics:
+        raise UserError(f"`--metric` is {metric!r}, but the portfolio was recorded on {name!r} with {', '.join(part.metrics)}")
+    if (part.columns["status"] == STATUSES.index(UNFINISHED)).any():
+        raise UserError(f"members of the portfolio are still being trained on {name!r}: go on with that run first")
+
+
+def _hyperband(regrets: Floats, rungs: Ladder, size: int, draws: tuple[int, int]) -> Floats:  # (rungs, n) -> (K,)
+    """Mean regret after 1..K trainings' worth of epochs, promotions continued; `draws` are a seed and the number of orders."""
     curves = np.full((regrets.shape[1], rungs.max), np.nan)
     curves[:, [epoch - 1 for epoch in rungs.epochs]] = regrets.T
     steps = schedule("hyperband", rungs, size * rungs.max)
     if n_draws(steps) > len(curves):
         raise UserError(f"Hyperband needs {n_draws(steps)} random configurations for {size} trainings' worth of epochs, not {len(curves)}")
-    rng = np.random.default_rng(0)
-    rows = np.stack([rng.permutation(len(curves))[: n_draws(steps)] for _ in range(seeds)])
+    rng = np.random.default_rng([0, draws[0]])
+    rows = np.stack([rng.permutation(len(curves))[: n_draws(steps)] for _ in range(draws[1])])
     columns = simulate_all(Curves(1, curves, curves, np.zeros_like(curves)), rows, steps)
     found = np.where(np.isfinite(columns["val_loss"]), columns["val_loss"], 1.0)  # what failed counts as the worst, as everywhere
-    best = np.minimum.accumulate(np.minimum(found, 1.0), axis=1)  # (S, results)
+    best = _of_the_longest(found, np.repeat([step.epoch for step in steps], [step.n for step in steps]))  # (S, results)
     ends = np.searchsorted(columns["epochs_continued"], rungs.max * np.arange(1, size + 1), side="right") - 1
-    return np.maximum(best[:, ends], 0.0).mean(axis=0)  # a network of a lower rung may be better than any at the end
+    return np.clip(best[:, ends], 0.0, 1.0).mean(axis=0)  # a network of a lower rung may be better than any at the end
+
+
+def _of_the_longest(regrets: Floats, epochs: NDArray[np.int64]) -> Floats:  # (S, results), (results,) -> (S, results)
+    """After every result the smallest regret of those that were trained to the highest epoch so far."""
+    best, highest = np.empty_like(regrets), np.maximum.accumulate(epochs)
+    for epoch in np.unique(epochs):
+        at = highest == epoch
+        best[:, at] = np.minimum.accumulate(np.where(epochs == epoch, regrets, np.inf), axis=1)[:, at]
+    return best

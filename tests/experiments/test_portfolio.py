@@ -103,6 +103,16 @@ def with_embedding(task, n=3):
     return CurveTable.of(task=task, space=space, objective="val_accuracy", trainings=rows, provenance={})
 
 
+def test_what_only_some_tables_have_comes_along_where_they_agree():
+    half = with_embedding(OTHER).take([1, 2, 4])  # learned, none, none
+    candidates = candidates_of([fake_table(3), half])
+    assert candidates.not_shared == []
+    assert candidates.configurations == [half.configurations([i])[0] for i in range(3)]
+    assert remarks(candidates, construct(candidates, 2)) == remarks(
+        candidates_of([fake_table(3), fake_table(3, task=OTHER)]), construct(candidates, 2)
+    )
+
+
 def test_configurations_that_differ_in_what_only_some_tables_have_are_one():
     candidates = candidates_of([fake_table(3), with_embedding(OTHER)])
     assert candidates.not_shared == ["embedding", "reduction"]

@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.warmstarts import frame, main
+from analysis.warmstarts import by_task, differences, frame, main
 from experiments.candidates import candidates_of
 from experiments.warmstarts import GREEDY, HYPERBAND, RANDOM, TRIED, warm_starts
 from lcbench.curve import LearningCurve
 from lcbench.errors import UserError
+from lcbench.merge import choose_metrics
 from lcbench.query import Result
 from lcbench.space import lcbench_space
 from lcbench.store import write_curves
@@ -51,7 +52,7 @@ def test_the_greedy_portfolio_has_not_seen_its_task(found):
     members = np.array([[_last(table, N + place) for table in tables] for place in range(3)])
     regrets = regrets_of(np.concatenate([candidates.scores, members]))[:N]
     for t in range(3):
-        chosen = greedy(np.delete(regrets, t, axis=1), 3)
+        chosen = greedy(np.delete(regrets_of(candidates.scores), t, axis=1), 3)
         assert found.regrets[GREEDY][:, t] == pytest.approx([regrets[chosen[: k + 1], t].min() for k in range(3)])
     assert found.regrets[RANDOM] == pytest.approx(random_by_size(regrets, 3))
     assert (found.tasks, found.n_candidates, found.epoch) == (list(NAMES), N, 12)
@@ -78,11 +79,11 @@ def _n_draws():
 
 
 def test_every_training_of_hyperband_counts_as_often_as_its_epochs(found):
-    """After k trainings' worth of epochs the best of what the paths of a plain simulation have told."""
+    """After k trainings' worth of epochs the best of the longest of what a plain simulation has told."""
     for t, table in enumerate(_tables(_members(101, 100, 102))):
         scores = table.curves[table.plane("val_accuracy")].astype(float)
         best, unit = scores[:, 12].max(), np.ptp(scores[:, 12])
-        rng, regrets = np.random.default_rng(0), []
+        rng, regrets = np.random.default_rng([0, t]), []
         for _ in range(SEEDS):
             regrets.append(_hyperband(rng.permutation(N)[: _n_draws()], (best - scores) / unit))
         assert found.regrets[HYPERBAND][:, t] == pytest.approx(np.mean(regrets, axis=0), abs=1e-6)
@@ -91,19 +92,20 @@ def test_every_training_of_hyperband_counts_as_often_as_its_epochs(found):
 def _hyperband(rows, regrets):
     """Regret after 12, 24 and 36 epochs of the real optimizer, which is asked and told one network at a time."""
     optimizer = Hyperband(lcbench_space(), ladder(12, 1, 2), np.random.default_rng(0))
-    fresh, place, trained, spent, best, told = iter(rows), {}, {}, 0, 1.0, []
+    fresh, place, trained, spent, best, highest, told = iter(rows), {}, {}, 0, 1.0, 0, []
     while True:
         query = optimizer.ask()
         if query.trial not in place:
             place[query.trial] = next(fresh)
         spent += query.epoch - trained.get(query.trial, 0)
         while spent > 12 * (len(told) + 1):
-            told.append(best)
+            told.append(np.clip(best, 0, 1))
             if len(told) == 3:
                 return told
         trained[query.trial] = query.epoch
         regret = regrets[place[query.trial], query.epoch]
-        best = min(best, max(regret, 0.0))
+        best = regret if query.epoch > highest else min(best, regret) if query.epoch == highest else best
+        highest = max(highest, query.epoch)
         curve = LearningCurve(np.arange(query.epoch + 1), np.arange(query.epoch + 1.0))
         optimizer.tell(Result.measured(query, curve, regret, 1.0))
 
@@ -146,6 +148,22 @@ def test_a_member_that_failed_counts_as_the_worst():
     assert np.all(found.regrets[TRIED][1] < 1)
 
 
+def test_what_runs_out_of_configurations_keeps_its_best_one():
+    found = warm_starts(_tables(_members(100, 101)), size=4, seeds=3)
+    assert {name: len(regrets) for name, regrets in found.regrets.items()} == dict.fromkeys(found.regrets, 4)
+    assert found.regrets[TRIED][3].tolist() == found.regrets[TRIED][1].tolist()
+
+
+def test_a_portfolio_that_is_still_trained_or_lacks_the_metric_is_refused():
+    unfinished = replace(fake_training(100, origin="portfolio"), status="unfinished")
+    with pytest.raises(UserError, match="members of the portfolio are still being trained on 'one'"):
+        warm_starts(_tables([unfinished]), size=2, seeds=3)
+    members = [choose_metrics(table, ["val_accuracy"]) for table in _tables(_members(100))]
+    drawn = _tables()
+    with pytest.raises(UserError, match=r"`--metric` is 'val_cross_entropy', but the portfolio was recorded on 'one' with val_accuracy"):
+        warm_starts([*drawn, *(table.take([N]) for table in members)], size=2, metric="val_cross_entropy", seeds=3)
+
+
 def test_without_a_portfolio_there_is_no_line_of_it():
     assert set(warm_starts(_tables(), size=2, seeds=3).regrets) == {GREEDY, RANDOM, HYPERBAND}
 
@@ -159,6 +177,7 @@ def _of_rows(checksum):
     [
         (lambda: _tables()[:1], "at least two tasks"),
         (lambda: [], "at least two tasks"),
+        (lambda: [_tables()[0].take(range(9)), _tables()[1].take(range(9, 18))], "all trained on at least two tasks"),
         (lambda: [*_tables(_members(100))[:1], *_tables()[1:]], "not on two, three"),
         (lambda: _tables([fake_training(100, origin="portfolio", horizon=6)]), "for 6 epochs on one, but the random configurations for 12"),
         (lambda: [table.take(range(9)) for table in _tables()], "Hyperband needs"),
@@ -180,11 +199,25 @@ def test_bands_lie_around_the_mean_over_tasks(found):
         assert rows["value"].to_numpy() == pytest.approx(found.regrets[name].mean(axis=1))
 
 
+def test_differences_are_those_of_the_tasks(found):
+    tasks = by_task(found).set_index(["optimizer", "task", "trainings"])["value"]
+    more = np.mean([tasks[RANDOM, name, 1] - tasks[GREEDY, name, 1] for name in NAMES])
+    assert differences(found).loc[f"{RANDOM} - {GREEDY}", 1].startswith(f"{more:+.4f} [")
+    assert GREEDY not in differences(found).index
+
+
 def test_the_command_writes_a_figure_and_its_numbers(tmp_path, capsys):
     write_curves(tmp_path / "a.h5", _tables(_members(100, 101, 102, 103)))
     assert main([str(tmp_path / "a.h5"), "--to", str(tmp_path / "out"), "--size", "4"]) == 0
     assert (tmp_path / "out/warmstarts.png").stat().st_size > 10_000
     assert len(pd.read_csv(tmp_path / "out/warmstarts.csv")) == 16
-    assert GREEDY in capsys.readouterr().out
+    tasks = pd.read_csv(tmp_path / "out/warmstarts_tasks.csv")
+    assert len(tasks) == 16 * len(NAMES)
+    said = capsys.readouterr().out
+    assert GREEDY in said
+    assert f"{RANDOM} - {GREEDY}" in said
+    assert main([str(tmp_path / "a.h5"), "--to", str(tmp_path / "out"), "--size", "4", "--portfolio", "ours"]) == 0
+    assert set(pd.read_csv(tmp_path / "out/warmstarts.csv")["optimizer"]) == {GREEDY, "ours", RANDOM, HYPERBAND}
+    capsys.readouterr()
     assert main([str(tmp_path / "a.h5"), "--metric", "val_luck"]) == 2
     assert "val_luck" in capsys.readouterr().err
