@@ -83,7 +83,7 @@ class Ensembling:
 
     def _offer(self, kept: Kept) -> None:
         self._kept[kept.name] = kept
-        for dropped in self.builder.add(kept.name, kept.val, kept.ms):
+        for dropped in self.builder.add(kept.name, kept.val, kept.ms, always=not kept.arrays):  # there is one of each traditional model
             drop(self.directory, dropped)
             del self._kept[dropped]
 

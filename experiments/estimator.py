@@ -71,7 +71,7 @@ class AutoTabular(BaseEstimator):
         metric: what is optimised and ensembled, a name that ``metric=`` knows; None: accuracy or R2.
         optimizer: which method searches.
         space: which search space.
-        cross_validation: number of folds; None: 33 % of the rows are held out for validation; ``auto``: five folds below 2,000 rows.
+        cross_validation: number of folds; None: 33 % of the rows are held out for validation; ``auto``: five folds with 50 to 1,999 rows.
         traditional: ``all``, ``none``, or names of the models beside the networks.
         ensemble_size: rounds of ensemble selection.
         refit_at_end: train the ensemble again on all rows of `fit`, held-out ones included, in a fifth of the time.

@@ -60,7 +60,7 @@ class TabularTask:
             seed: of everything.
             n_jobs: trials at the same time; None: one per core.
             ensemble_size: rounds of ensemble selection; 0, as 1, keeps the best model alone.
-            ensemble_nbest: only so many of the best models can be members.
+            ensemble_nbest: only so many of the best networks can be members, and every traditional model.
             temporary_directory: where the run is kept; None: a temporary directory that goes with this object.
             resampling_strategy: ``holdout_validation`` (33 %) or ``cross_validation``.
             resampling_strategy_args: ``{"num_splits": 5}`` for cross-validation.

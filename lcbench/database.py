@@ -37,7 +37,7 @@ class Database:
     """One HDF5 file of tables, read as they are asked for and then kept; the file itself is closed between reads.
 
     >>> Database().table("vehicle").metrics[:2]
-    ('train_loss', 'train_accuracy')
+    ('train_loss', 'val_accuracy')
     """
 
     def __init__(self, path: str | PathLike[str] = SHIPPED) -> None:

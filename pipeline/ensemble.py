@@ -22,6 +22,8 @@ MAX_ROWS = 50_000
 """Rows that a selection looks at; tables with fewer validation rows are not affected."""
 BLOCK = 250_000
 """Numbers of all candidates that are averaged at once: few enough to stay in the cache."""
+TIES = METRICS["cross_entropy"]
+"""What decides between classifiers that are equal in the metric."""
 SLACK = 1e-9
 """What the sum of shares may exceed 1 by, because 0.1 + 0.2 > 0.3."""
 
@@ -49,7 +51,7 @@ def select(
         y: class codes, or the target.
         metric: what is optimised.
         size: rounds.
-        n_best: only so many models with the smallest loss of their own may be added, the first in order of equals.
+        n_best: only so many models with the smallest loss of their own may be added; of equals as in a round, and then the first.
         rng: breaks the ties that are left uniformly, and draws the rows of `max_rows`.
         max_rows: with more rows, the rounds look at so many of them, drawn at random and the same in every round; the loss of single
             models always counts all rows.
@@ -63,14 +65,24 @@ def select(
     able = np.isfinite(single) & (share <= 1 + SLACK)
     if not able.any():
         raise ValueError("no model can be chosen: none has finite predictions, a defined loss and a share within the budget")
-    best = sorted(np.argsort(np.where(able, single, np.inf), kind="stable")[: min(n_best, int(able.sum()))].tolist())
+    second = np.array([_of_equals(metric, y, one) for one in stack])
+    best = sorted(np.lexsort((second, np.where(able, single, np.inf)))[: min(n_best, int(able.sum()))].tolist())
     rows = np.sort(rng.choice(len(y), max_rows, replace=False)) if len(y) > max_rows else slice(None)
-    classify = stack[0].shape[1] > 1
-    criteria = [metric, METRICS["cross_entropy"]] if classify and metric.name != "cross_entropy" else [metric]
+    criteria = [metric, TIES] if _has_ties(metric, stack[0]) else [metric]
     sums = [_Sum(Judge(one, y[rows]), [stack[j][rows] for j in best]) for one in criteria]
     counts = np.zeros(len(stack), np.int64)
     counts[best] = _greedy(sums, single[best], share[best], size, rng)
     return counts
+
+
+def _has_ties(metric: Metric, predictions: NDArray[Any]) -> bool:  # (n, C)
+    """Whether models can be equal and yet differ in `TIES`."""
+    return predictions.shape[1] > 1 and metric.name != TIES.name
+
+
+def _of_equals(metric: Metric, y: NDArray[Any], predictions: NDArray[Any]) -> float:  # (n,), (n, C)
+    """By what models that are equal in the metric are told apart: the smaller, the better; 0 where by nothing."""
+    return float(losses(TIES, y, predictions[None])[0]) if _has_ties(metric, predictions) else 0.0
 
 
 def _greedy(
@@ -181,8 +193,12 @@ class _Candidate:
     """On the validation rows; never changed."""
     loss: float
     """Its own."""
+    second: float
+    """What decides between equals."""
     cost_ms: float | None
     """Milliseconds to predict 1,000 rows."""
+    always: bool
+    """Whether it stays however good the others are."""
 
 
 def check_options(*, size: int, n_best: int, max_latency: float | None) -> None:
@@ -204,9 +220,9 @@ def check_options(*, size: int, n_best: int, max_latency: float | None) -> None:
 class EnsembleBuilder:
     """Collects models one at a time and keeps those that an ensemble may need.
 
-    What is kept, and so the ensemble, depends on the models and the seed, not on the order in which they arrive: the `n_best`
-    smallest pairs (loss, name) are kept, so that of equals at the boundary the first in the alphabet stay; a model that was dropped
-    could never have come back. The ensemble is that of `select` on the kept models in the order of their names.
+    What is kept, and so the ensemble, depends on the models and the seed, not on the order in which they arrive: the `n_best` smallest
+    triples (loss, cross-entropy, name) are kept, and beside them the models that always stay; a model that was dropped could never have
+    come back. The ensemble is that of `select` on the kept models in the order of their names.
     """
 
     def __init__(
@@ -226,7 +242,7 @@ class EnsembleBuilder:
             y: class codes, or the target in its own unit.
             metric: what is optimised.
             size: rounds of the selection: weights are multiples of 1 / size.
-            n_best: models that are kept.
+            n_best: models that are kept, beside those that always stay.
             seed: of ties and of the rows of `max_rows`.
             max_latency: cap on the sum of the members' milliseconds per 1,000 rows; None for none.
             max_rows: see `select`.
@@ -246,7 +262,14 @@ class EnsembleBuilder:
         """Names of the kept models, sorted."""
         return tuple(sorted(self._kept))
 
-    def add(self, name: str, predictions: NDArray[Any], cost_ms: float | None = None) -> tuple[str, ...]:  # (n, C)
+    def add(
+        self,
+        name: str,
+        predictions: NDArray[Any],  # (n, C)
+        cost_ms: float | None = None,
+        *,
+        always: bool = False,
+    ) -> tuple[str, ...]:
         """Offer a model; the names of those that are no longer needed, which may be its own.
 
         Dropped at once is what can never be a member: predictions that are not finite, an undefined loss, or a cost above the cap.
@@ -255,6 +278,8 @@ class EnsembleBuilder:
             name: unique among the kept ones; a name that was dropped may be offered again.
             predictions: on the validation rows, e.g. memory-mapped; kept as they are, so do not change them.
             cost_ms: milliseconds to predict 1,000 rows; needed where there is a cap.
+            always: keep it however good the others are. With a few hundred validation rows the best of hundreds of networks are the
+                lucky ones, and would drive out a model of another kind that is as good.
 
         Raises:
             ValueError: if the name is taken, the predictions have another number of rows, or a cost is missing.
@@ -266,10 +291,11 @@ class EnsembleBuilder:
         loss = float(losses(self.metric, self.y, predictions[None])[0])
         if not np.isfinite(loss) or self._share(cost_ms) > 1 + SLACK:
             return (name,)
-        self._kept[name] = _Candidate(predictions, loss, cost_ms)
-        if len(self._kept) <= self.n_best:
+        self._kept[name] = _Candidate(predictions, loss, _of_equals(self.metric, self.y, predictions), cost_ms, always)
+        rivals = [kept for kept, one in self._kept.items() if not one.always]
+        if len(rivals) <= self.n_best:
             return ()
-        worst = max(self._kept, key=lambda kept: (self._kept[kept].loss, kept))
+        worst = max(rivals, key=lambda kept: (self._kept[kept].loss, self._kept[kept].second, kept))
         del self._kept[worst]
         return (worst,)
 
@@ -291,7 +317,7 @@ class EnsembleBuilder:
             self.y,
             self.metric,
             size=self.size,
-            n_best=self.n_best,
+            n_best=len(kept),
             rng=np.random.default_rng(self.seed),
             max_rows=self.max_rows,
             shares=np.array([self._share(one.cost_ms) for one in kept]),

@@ -28,6 +28,9 @@ PLAIN: dict[str, Any] = {
 per class, and each is weighed for each class: quadratic, 10 seconds a round with 200 classes, 4 such columns and 2000 rows."""
 REFIT_ROUNDS = 500
 """Rounds without validation rows if none are asked for: at this learning rate the best round is usually some hundred."""
+FEWEST_PLANNED = 200
+"""Where fewer rounds are planned, the library grows other trees: no combinations of categories, one step per leaf instead of ten. A
+refit of fewer is stopped on its way, so that it is the beginning of what the search has trained."""
 MISSING = -1
 """Code of a missing category, which becomes a category of its own."""
 
@@ -48,16 +51,20 @@ class OrderedBoosting(Model):
 
     def _learn(self, train: Part, validation: Part | None, deadline: float) -> None:
         rounds = self.rounds or (REFIT_ROUNDS if validation is None else ROUNDS)
+        self._boost(SETTINGS | {"iterations": max(rounds, FEWEST_PLANNED)}, rounds, train, validation, deadline)
+
+    def _boost(self, settings: dict[str, Any], rounds: int, train: Part, validation: Part | None, deadline: float) -> None:
+        """Train at most so many of the rounds that the settings plan; with validation rows the best is kept."""
         statistics = PLAIN if self.info.kind == "classification" and self._n_known > MANY_CLASSES else {}
-        task = {"loss_function": self._loss(), "iterations": rounds, "random_seed": self.seed}
-        self._booster = CatBoost(SETTINGS | TECHNICAL | statistics | task)
+        task = {"loss_function": self._loss(), "random_seed": self.seed}
+        self._booster = CatBoost(settings | TECHNICAL | statistics | task)
         try:
             self._booster.fit(
                 self._pool(train.X, train.y),
                 eval_set=None if validation is None else self._pool(validation.X, validation.y),
                 early_stopping_rounds=None if validation is None else patience(len(train.y)),
                 use_best_model=validation is not None,
-                callbacks=[_Deadline(deadline)],
+                callbacks=[_Stop(rounds, deadline)],
             )
         except CatBoostError as error:
             if "constant or ignored" not in str(error):
@@ -87,12 +94,14 @@ class OrderedBoosting(Model):
         return Pool(pd.DataFrame(columns), y, cat_features=np.flatnonzero(nominal).tolist(), thread_count=1)
 
 
-class _Deadline:
-    """Stops boosting after the round whose successor would not end in time."""
+class _Stop:
+    """Stops boosting after so many rounds, or after the round whose successor would not end in time."""
 
-    def __init__(self, deadline: float) -> None:
+    def __init__(self, rounds: int, deadline: float) -> None:
+        self.left = rounds
         self.watch = Stopwatch(deadline)
 
     def after_iteration(self, info: Any) -> bool:
         """Whether to go on; called by the library."""
-        return self.watch.has_time()
+        self.left -= 1
+        return self.watch.has_time() and self.left > 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import lightgbm
 import numpy as np
@@ -48,8 +48,13 @@ class LightGBM(Model):
     """
 
     name = "lightgbm"
+    settings: ClassVar[dict[str, Any]] = SETTINGS
 
     def _learn(self, train: Part, validation: Part | None, deadline: float) -> None:
+        self._boost(self.rounds or (REFIT_ROUNDS if validation is None else ROUNDS), train, validation, deadline)
+
+    def _boost(self, rounds: int, train: Part, validation: Part | None, deadline: float) -> None:
+        """Train so many rounds at most; with validation rows the best is kept."""
         losses: dict[str, Any] = {}
         callbacks: list[Callable[..., Any]] = [_Deadline(deadline)]
         held_out = None
@@ -61,9 +66,9 @@ class LightGBM(Model):
                 lightgbm.early_stopping(patience(len(train.y)), verbose=False),
             ]
         booster = lightgbm.train(
-            SETTINGS | TECHNICAL | self._objective() | {"seed": self.seed},
+            self.settings | TECHNICAL | self._objective() | {"seed": self.seed},
             data,
-            self.rounds or (REFIT_ROUNDS if validation is None else ROUNDS),
+            rounds,
             valid_sets=None if held_out is None else [held_out],
             valid_names=None if held_out is None else ["validation"],
             keep_training_booster=True,
@@ -89,7 +94,7 @@ class LightGBM(Model):
     def _dataset(self, part: Part, reference: lightgbm.Dataset | None = None) -> lightgbm.Dataset:
         nominal = np.flatnonzero(self._known_nominal).tolist()
         return lightgbm.Dataset(
-            part.X.astype(np.float32), part.y, reference=reference, categorical_feature=nominal, params=SETTINGS | TECHNICAL
+            part.X.astype(np.float32), part.y, reference=reference, categorical_feature=nominal, params=self.settings | TECHNICAL
         )
 
 

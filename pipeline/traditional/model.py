@@ -22,14 +22,35 @@ from lcbench.errors import UserError
 from lcbench.task import TaskInfo
 
 ORDER = {
-    "classification": ("lightgbm", "random_forest", "catboost", "extra_trees", "linear", "knn", "svm"),
-    "regression": ("lightgbm", "catboost", "extra_trees", "random_forest", "linear", "knn", "svm"),
+    "classification": (
+        "lightgbm",
+        "random_forest",
+        "catboost",
+        "lightgbm_default",
+        "extra_trees",
+        "catboost_default",
+        "linear",
+        "knn",
+        "svm",
+    ),
+    "regression": (
+        "lightgbm",
+        "catboost",
+        "extra_trees",
+        "lightgbm_default",
+        "catboost_default",
+        "random_forest",
+        "linear",
+        "knn",
+        "svm",
+    ),
 }
 """Strong and fast first, so that a short budget has trained the best of them: trees on all rows before the learners that need distances.
 
-The two boosters and the two forests alternate, because two learners of one sort err alike and add less to an ensemble. In regression the
-forests look at every column in every split, which makes them the slowest of the four, and extra trees the faster of the two.
-Linear, kNN and SVM are seldom the best alone. Auto-PyTorch began with the forests, whose first trees came soonest.
+The boosters and the two forests alternate, because two learners of one sort err alike and add less to an ensemble. In regression the
+forests look at every column in every split, which makes them the slowest, and extra trees the faster of the two.
+Linear, kNN and SVM are seldom the best alone. Auto-PyTorch began with the forests, whose first trees came soonest, and had no booster with
+its library's defaults, which nobody should be behind of.
 """
 LARGEST = 1e30
 """Numbers beyond this count as this: their squares stay finite in float64 and they themselves in float32."""

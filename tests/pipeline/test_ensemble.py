@@ -211,6 +211,31 @@ def test_one_at_a_time_equals_from_scratch_after_every_arrival():
     assert builder.names == tuple(sorted(f"m{j:02}" for j in order))
 
 
+def test_of_equals_at_the_boundary_the_surer_stay():
+    """All are right everywhere; what is surer stays, whatever its name."""
+    y = np.array([0, 1, 2, 0])
+    builder = EnsembleBuilder(y, METRICS["accuracy"], n_best=2)
+    predictions = {name: sure * np.eye(3)[y] + (1 - sure) / 3 for name, sure in (("a", 0.3), ("b", 0.9), ("c", 0.6))}
+    assert [builder.add(name, one) for name, one in predictions.items()] == [(), (), ("a",)]
+    counts = select(list(predictions.values()), y, METRICS["accuracy"], n_best=2, rng=np.random.default_rng(0))
+    assert set(np.flatnonzero(counts)) <= {1, 2}
+
+
+@given(st.permutations(range(7)), st.integers(1, 3))
+@settings(max_examples=20)
+def test_what_always_stays_is_kept_beside_the_n_best(order, n_best):
+    y, stack = _problem(13, m=7, n=15)
+    metric = METRICS["accuracy"]
+    always = set(np.argsort(losses(metric, y, stack))[-2:].tolist())
+    builder = EnsembleBuilder(y, metric, n_best=n_best)
+    for j in order:
+        assert not {f"m{k}" for k in always} & {*builder.add(f"m{j}", stack[j], always=j in always)}
+    rest = EnsembleBuilder(y, metric, n_best=n_best)
+    for j in set(range(7)) - always:
+        rest.add(f"m{j}", stack[j])
+    assert {*builder.names} == {*rest.names, *(f"m{k}" for k in always)}
+
+
 def test_of_equals_at_the_boundary_the_first_in_the_alphabet_stay():
     y, stack = _problem(15, m=1)
     builder = EnsembleBuilder(y, METRICS["accuracy"], n_best=2)

@@ -53,6 +53,26 @@ def test_a_booster_keeps_its_best_round(name):
     assert log_loss(best, X[400:], y[400:]) < log_loss(longer, X[400:], y[400:])
 
 
+@pytest.mark.parametrize("name", ["lightgbm", "catboost"])
+def test_a_refit_of_few_rounds_is_the_beginning_of_what_was_searched(name):
+    """Two classes and categories: what a library does otherwise where it is asked for few rounds would show."""
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.integers(12, size=(800, 2)), rng.normal(size=800)]).astype(float)
+    y = ((X[:, 0] + X[:, 1]) % 3 == 0).astype(int) ^ (rng.random(800) < 0.2)
+    nominal = np.array([True, True, False])
+    models = [build(name, info(2), nominal, 1, rounds) for rounds in (600, 40)]
+    for model in models:
+        model.fit(X[:400], y[:400], None, None, deadline=FAR)
+    long, short = models
+    assert short.rounds_kept == 40
+    if name == "catboost":
+        first = long._booster.predict(long._pool(X), prediction_type="Probability", ntree_end=40)
+    else:
+        first = long._booster.predict(X.astype(np.float32), num_iteration=40)
+        first = np.column_stack([1 - first, first])
+    np.testing.assert_allclose(short.predict(X), first, atol=1e-5)
+
+
 def test_many_classes_and_categories_do_not_stop_catboost():
     rng = np.random.default_rng(0)
     X = rng.integers(50, size=(2000, 4)).astype(float)
