@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice, product
 from pathlib import Path
@@ -28,12 +29,12 @@ from experiments.records import check_folder
 from lcbench.commands.progress import progress_bar
 from lcbench.errors import UserError
 from lcbench.header import provenance_now
-from lcbench.query import Query
+from lcbench.query import Query, Status
 from lcbench.rundir import HEADER, read_header, write_header
 from lcbench.schema import PER_SEED
 from lcbench.task import UNKNOWN, is_same_task
 from pipeline.live import LiveBenchmark
-from pipeline.recorder import RESIDENT, Chunk, Recorded, Recorder, failed, what_is_missing
+from pipeline.recorder import RESIDENT, Chunk, Recorded, Recorder, Records, failed, what_is_missing
 from pipeline.sandbox import STOPPED, Failure, Limits, Sandbox, warm_up
 
 if TYPE_CHECKING:
@@ -44,6 +45,10 @@ CHUNK_SECONDS = 5.0
 LONGEST_CHUNK = 64
 SHARES = 4
 """A chunk is at most one of so many shares per worker of what is left, so that all workers end at about the same time."""
+PATIENCE = 20
+"""If so many trainings on a task have failed and none has ended well, something is wrong with all of them."""
+FINE = {Status.SUCCESS, Status.DIVERGED}
+"""How a training may end that is not to be made again."""
 SHARED = ("space", "metric", "trial", "openml")
 """Keys that the runs of a collection have from it."""
 
@@ -99,9 +104,10 @@ def collect(config: DictConfig, tasks: dict[str, DictConfig], console: Console) 
         _describe(directory, config, wanted)
         try:
             _train(config, tasks, path, wanted, console)
-        except KeyboardInterrupt:  # what is recorded can be used, also of a collection that goes on another day
-            if not config.plan:
-                _pack(directory, console)
+        except (KeyboardInterrupt, UserError, OSError):  # what is recorded can be used, also of a collection that goes on another day
+            if directory.begun and not config.plan:
+                with suppress(UserError, OSError):
+                    _pack(directory, console)
             raise
         if not config.plan:
             _pack(directory, console)
@@ -118,7 +124,7 @@ def _train(config: DictConfig, tasks: dict[str, DictConfig], path: Path, wanted:
     executor = build.build_executor(config, Recorder(sandbox))
     try:
         if config.plan:
-            console.print(plan_table(sources, executor, wanted, console))
+            console.print(plan_table(sources, executor, wanted, console, retry=config.retry))
         else:
             _record_all(sources, executor, wanted, config, console)
     except BaseException:
@@ -188,7 +194,7 @@ def _describe(directory: CollectionDirectory, config: DictConfig, wanted: Wanted
 
     space = OmegaConf.to_container(config.space, resolve=True)
     fixed = {"name": config.name, "space": space, "epochs": wanted.epochs, "draw": wanted.draw, "metric": config.metric}
-    directory.describe(fixed, {"tasks": list(config.tasks), "configs": str(config.configs), "seeds": list(wanted.seeds)})
+    directory.describe(fixed, {"tasks": list(config.tasks), "configs": str(config.configs), "seeds": list(wanted.seeds)}, plan=config.plan)
 
 
 def _source(config: DictConfig, path: Path, collection: DictConfig, wanted: Wanted) -> Source:
@@ -216,8 +222,8 @@ def _source(config: DictConfig, path: Path, collection: DictConfig, wanted: Want
 def _record_all(sources: dict[str, Source], executor: Workers, wanted: Wanted, config: DictConfig, console: Console) -> None:
     """Keep every worker busy with the configurations that are furthest behind, and write what comes."""
     start = time.monotonic()
-    n_all = sum(wanted.n_missing(source.recording) for source in sources.values())
-    done, running, given = 0, 0, 0
+    n_all = sum(wanted.n_missing(source.recording, retry=config.retry) for source in sources.values())
+    done, running, given, failures = 0, 0, 0, Counter[str]()
     with progress_bar(console) as show:
         show(0, n_all, "starting")
         while True:
@@ -230,11 +236,15 @@ def _record_all(sources: dict[str, Source], executor: Workers, wanted: Wanted, c
                 running += 1
                 given += len(chunk.queries)
             if not running:
-                return
+                break
             recorded: Any = executor.next()
             running -= 1
-            done += _write(recorded, sources[recorded.chunk.live.directory.parent.name])
+            n_ended = _write(recorded, sources[recorded.chunk.live.directory.parent.name], failures)
+            done, given = done + n_ended, given + n_ended - len(recorded.chunk.queries)
             show(done, max(n_all, done), f"{recorded.chunk.live.task.name}, configuration {recorded.chunk.queries[-1].trial % PER_SEED}")
+
+    for reason, n in failures.most_common(3):
+        console.print(f"{n} trainings ended with {reason}; retry=true makes them again", highlight=False, soft_wrap=True)
 
 
 def _next_chunk(sources: dict[str, Source], most: int) -> Chunk | None:
@@ -243,10 +253,10 @@ def _next_chunk(sources: dict[str, Source], most: int) -> Chunk | None:
     return list(sources.values())[min(places)[1]].chunk(min(max(most, 1), LONGEST_CHUNK)) if places else None
 
 
-def _write(recorded: Recorded, source: Source) -> int:
+def _write(recorded: Recorded, source: Source, failures: Counter[str]) -> int:
     """Write what a child has done; returns how many trainings have ended. Of a child that died, every training is done again by itself."""
     for records in recorded.trainings:
-        source.recording.append(records)
+        _append(records, source, failures)
     if recorded.failure is None:
         return len(recorded.trainings)
     queries = recorded.chunk.queries
@@ -256,8 +266,27 @@ def _write(recorded: Recorded, source: Source) -> int:
         return 0
     if recorded.failure.error == STOPPED:
         return 0
-    source.recording.append(failed(queries[0], recorded.chunk.live.horizon(queries[0]), recorded.failure.status, recorded.failure.error))
+    _append(failed(queries[0], recorded.chunk.live.horizon(queries[0]), recorded.failure.status, recorded.failure.error), source, failures)
     return 1
+
+
+def _append(records: Records, source: Source, failures: Counter[str]) -> None:
+    """Write a training, and count what went wrong.
+
+    Raises:
+        UserError: if of many trainings on a task not one has ended well.
+    """
+    source.recording.append(records)
+    end, ended = records[-1], source.recording.ended
+    if end["status"] in FINE:
+        return
+    reason = f"{end['status']}: {end['error'].strip().splitlines()[-1]}"
+    failures[reason] += 1
+    if len(ended) >= PATIENCE and not FINE.intersection(ended.values()):
+        raise UserError(
+            f"all {len(ended)} trainings on {source.live.task.name!r} have failed, the last one with {reason}; when that is mended, "
+            "retry=true makes them again"
+        )
 
 
 # ------------------------------------------------------------------------------------------------------ the command line

@@ -136,16 +136,16 @@ class Wanted:
             for seed in self.seeds:
                 trial = seed * PER_SEED + i
                 status = recording.ended.get(trial)
-                if status is None or (retry and status not in (Status.SUCCESS, Status.DIVERGED)):  # it would diverge again
+                if _is_missing(status, retry):
                     yield Query(draws.configuration(i), self.epochs, trial, seed=seed, origin=Origin.RANDOM)
 
     def trials(self) -> Iterator[int]:
         """Every trial number, configuration by configuration."""
         return (seed * PER_SEED + i for i in range(*self.configs) for seed in self.seeds)
 
-    def n_missing(self, recording: Recording) -> int:
-        """Trainings that have not ended."""
-        return sum(trial not in recording.ended for trial in self.trials())
+    def n_missing(self, recording: Recording, *, retry: bool = False) -> int:
+        """Trainings that have not ended, or are made again."""
+        return sum(_is_missing(recording.ended.get(trial), retry) for trial in self.trials())
 
     def n_whole(self, recording: Recording) -> int:
         """The first so many configurations have ended with every seed."""
@@ -153,6 +153,10 @@ class Wanted:
             if any(seed * PER_SEED + i not in recording.ended for seed in self.seeds):
                 return i - self.configs[0]
         return self.configs[1] - self.configs[0]
+
+
+def _is_missing(status: str | None, retry: bool) -> bool:
+    return status is None or (retry and status not in (Status.SUCCESS, Status.DIVERGED))  # it would diverge again
 
 
 class CollectionDirectory:
@@ -174,24 +178,32 @@ class CollectionDirectory:
     def __exit__(self, *exception: object) -> None:
         self._lock.close()
 
-    def describe(self, fixed: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    def describe(self, fixed: Mapping[str, Any], wanted: Mapping[str, Any], *, plan: bool = False) -> None:
         """Write what is collected; `wanted` may change from command to command, `fixed` must not once something is recorded.
+
+        A plan of more leaves a collection that has begun as it is.
 
         Raises:
             UserError: if the collection was begun otherwise.
         """
-        before, headers = read_about(self.path), list(self.path.glob("*/*/table.json"))
-        begun = any(journals(header.parent) for header in headers)
+        before, headers, begun = read_about(self.path), list(self.path.glob("*/*/table.json")), self.begun
         for name, value in json.loads(json.dumps(fixed)).items():
             if begun and before and before.get(name) != value:
                 raise UserError(
                     f"the collection {self.path.name!r} was begun with {name}={before.get(name)!r}, not {value!r}: choose another `name`; "
                     "nothing recorded was changed"
                 )
+        if plan and begun:
+            return
         for header in [] if begun else headers:  # of a plan, perhaps for another space
             shutil.rmtree(header.parent)
         with replacing(self.path / "collection.json") as temporary:
             temporary.write_text(json.dumps({**fixed, **wanted}, indent=1) + "\n", encoding="utf-8")
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything is recorded."""
+        return any(journals(header.parent) for header in self.path.glob("*/*/table.json"))
 
     def pack(self) -> Path:
         """Make the database of everything that was recorded, also of tasks that this command did not ask for.

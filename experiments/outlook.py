@@ -78,7 +78,7 @@ class Probes:
         return mean, float(np.std(self.seconds, ddof=1)) / math.sqrt(n) if n > 1 else math.nan
 
 
-def plan_table(sources: Mapping[str, Source], executor: Workers, wanted: Wanted, console: Console) -> Table:
+def plan_table(sources: Mapping[str, Source], executor: Workers, wanted: Wanted, console: Console, *, retry: bool) -> Table:
     """What the rest of a collection would take, from short trainings of which nothing is recorded."""
     probes = _probe(sources, executor, wanted, console)
     for task, its in probes.items():
@@ -88,7 +88,7 @@ def plan_table(sources: Mapping[str, Source], executor: Workers, wanted: Wanted,
     table = _table(wanted, "trainings left", "s / training", f"hours on {executor.slots} cores", "MB in the database")
     hours, error, megabytes, n_left = 0.0, 0.0, 0.0, 0
     for task, source in sources.items():
-        left = wanted.n_missing(source.recording)
+        left = wanted.n_missing(source.recording, retry=retry)
         mean, off = probes[task].per_training(source.recording)
         of_task, size = left / executor.slots / 3600, left * (wanted.epochs + 1) * (4 * probes[task].n_columns + 8) / 1e6
         known = (_give_or_take(mean, off), _give_or_take(of_task * mean, of_task * off), f"{size:.1f}")

@@ -5,11 +5,14 @@ On a processor they are done one after the other, on another device side by side
 
 from __future__ import annotations
 
+import errno
+import socket
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lcbench.errors import UserError, in_words
 from lcbench.query import Query, Status
 from lcbench.recording import end_record, training_record
 from lcbench.space import plain
@@ -66,8 +69,13 @@ class Recorder:
         """Train a chunk; never raises for what a training does.
 
         The child is killed when all trainings together take longer than they may; one that takes too long by itself ends with an epoch.
+
+        Raises:
+            UserError: if this machine lacks a file, a package or room on a disk, which is no fault of a training.
         """
         answer = self.sandbox.call(_record, chunk, self.sandbox.limits.seconds, times=len(chunk.queries))
+        if isinstance(answer, UserError):
+            raise answer
         return Recorded(chunk, (), answer) if isinstance(answer, Failure) else Recorded(chunk, tuple(answer))
 
 
@@ -82,8 +90,21 @@ def what_is_missing(device: str) -> str:
     return ""
 
 
-def _record(chunk: Chunk, limit: float | None) -> Sequence[Records]:
-    """In the child: a training that raises is a crash, and the next one goes on; without memory nothing does."""
+def _record(chunk: Chunk, limit: float | None) -> Sequence[Records] | UserError:
+    """In the child: a training that raises is a crash, and the next one goes on; without memory or files nothing does."""
+    try:
+        return _recorded(chunk, limit)
+    except (OSError, ImportError) as error:
+        if getattr(error, "errno", None) == errno.ENOMEM:
+            raise
+        reason = in_words(error) if isinstance(error, OSError) else str(error)
+        return UserError(
+            f"{socket.gethostname()} cannot train on {chunk.live.task.name!r}: {reason}; give it what it lacks and the same command again, "
+            "nothing that was recorded is lost"
+        )
+
+
+def _recorded(chunk: Chunk, limit: float | None) -> Sequence[Records]:
     done: dict[int, Records] = {}
     for gives_way in (True, False):  # what does not would hold the others up, and they would pay for it
         turns = Turns(RESIDENT if gives_way else 1)
@@ -96,7 +117,7 @@ def _record(chunk: Chunk, limit: float | None) -> Sequence[Records]:
 def _attempt(chunk: Chunk, query: Query, clock: Callable[[], float], limit: float | None) -> Work[Records]:
     try:
         return (yield from chunk.live.recording(query, clock, limit))
-    except MemoryError:
+    except (MemoryError, OSError, ImportError):
         raise
     except Exception as error:
         if "allocate memory" in str(error) or type(error).__name__ in FATAL:

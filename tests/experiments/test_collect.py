@@ -7,8 +7,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -27,7 +29,7 @@ from lcbench.schema import PER_SEED
 from lcbench.space import key, lcbench_space, plain
 from lcbench.store import FittedModel, read_curves, write_curves
 from lcbench.task import UNKNOWN, TaskInfo
-from pipeline.recorder import Chunk, Recorded, Recorder
+from pipeline.recorder import Chunk, Recorded, Recorder, failed
 from pipeline.sandbox import STOPPED, Failure, Limits, Sandbox
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -166,6 +168,10 @@ def test_a_plan_fixes_nothing_and_a_collection_goes_on_under_its_name_alone(tmp_
         collect(config, tasks, Console(quiet=True))
     assert (config.epochs, config.configs, config.space.name) == (2, 1, "tiny")
     assert {table.space.name: len(table) for table in tables(tmp_path / "default").values()} == {"tiny": 1}
+    about = (tmp_path / "default/collection.json").read_text()
+    config, tasks = composed([f"collections={tmp_path}", "configs=2", "plan=true"])
+    collect(config, tasks, Console(quiet=True))
+    assert (tmp_path / "default/collection.json").read_text() == about
 
 
 def test_under_its_name_alone_it_keeps_the_changes_of_its_space(tmp_path):
@@ -219,6 +225,7 @@ class FailingBenchmark:
         self.how = how
         self.epochs = 2
         self.device = "cpu"
+        self.task = SimpleNamespace(name="fake")
 
     def horizon(self, query):
         return self.epochs
@@ -232,6 +239,12 @@ class FailingBenchmark:
             match self.how:
                 case "raise":
                     raise KeyError("max_units")
+                case "no file":
+                    raise FileNotFoundError(2, "No such file or directory", "/shared/table")
+                case "full":
+                    raise OSError(28, "No space left on device")
+                case "no package":
+                    raise ModuleNotFoundError("No module named 'numba'")
                 case "die":
                     os.kill(os.getpid(), signal.SIGSEGV)
                 case "hoard":
@@ -258,6 +271,32 @@ def test_a_training_that_raises_is_a_crash_and_the_others_go_on():
 
 
 @pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("no file", "/shared/table: No such file or directory"),
+        ("full", "No space left on device"),
+        ("no package", "No module named 'numba'"),
+    ],
+)
+def test_what_a_machine_lacks_is_no_failure_of_a_training(how, said):
+    with pytest.raises(UserError, match=f"cannot train on 'fake': .*{said}; give it what it lacks and the same command again"):
+        Recorder(Sandbox(None, Limits())).evaluate(_chunk(how))
+
+
+def test_where_all_fail_the_collection_stops_before_everything_has(tmp_path):
+    recording, failures = Recording("fake", tmp_path), Counter()
+    source = _source(recording)
+    crashed = [failed(query, 2, Status.CRASHED, "Traceback\nKeyError: 'max_units'") for query in _chunk("raise", range(1, 30)).queries]
+    assert _write(Recorded(_chunk("raise"), tuple(crashed[:19])), source, failures) == 19
+    with pytest.raises(UserError, match="all 20 trainings on 'fake' have failed, the last one with crashed: KeyError: 'max_units'; when"):
+        _write(Recorded(_chunk("raise"), tuple(crashed[19:])), source, failures)
+    assert failures == {"crashed: KeyError: 'max_units'": 20}
+    recording.ended[99] = Status.DIVERGED
+    assert _write(Recorded(_chunk("raise"), tuple(crashed[20:])), source, failures) == 9
+    recording.close()
+
+
+@pytest.mark.parametrize(
     ("how", "status", "seconds"),
     [("die", Status.CRASHED, 30), ("hoard", Status.MEMOUT, 30), ("sleep", Status.TIMEOUT, 0.5)],
 )
@@ -265,12 +304,12 @@ def test_what_kills_a_child_is_found_by_doing_each_alone(how, status, seconds, t
     recorder = Recorder(Sandbox(None, Limits(seconds=seconds, memory_mb=300)))
     recording = Recording("fake", tmp_path)
     source = _source(recording, how)
-    assert _write(recorder.evaluate(_chunk(how)), source) == 0
+    assert _write(recorder.evaluate(_chunk(how)), source, Counter()) == 0
     assert [query.trial for query in source.waiting] == [1, 2, 3, 4]
     recording.seconds = 1e-3  # so short that many would go into a chunk
     recording.ended[99] = Status.SUCCESS
     while source.waiting:
-        assert _write(recorder.evaluate(source.chunk()), source) == 1
+        assert _write(recorder.evaluate(source.chunk()), source, Counter()) == 1
     del recording.ended[99]
     recording.close()
     assert recording.ended == {1: "success", 2: "success", 3: str(status), 4: "success"}
@@ -281,7 +320,7 @@ def test_what_kills_a_child_is_found_by_doing_each_alone(how, status, seconds, t
 def test_a_stop_is_no_failure(tmp_path):
     recording = Recording("fake", tmp_path)
     stopped = Recorded(_chunk("raise", (1,)), (), Failure(Status.TIMEOUT, STOPPED))
-    assert _write(stopped, _source(recording)) == 0
+    assert _write(stopped, _source(recording), Counter()) == 0
     assert not recording.ended
 
 
@@ -341,7 +380,7 @@ def test_what_failed_is_done_again_only_if_asked(tmp_path):
     wanted = Wanted(0, (0, 3), (1,), 2)
     assert [query.trial for query in wanted.queries(draws, recording, retry=False)] == [PER_SEED + 2]
     assert [query.trial for query in wanted.queries(draws, recording, retry=True)] == [PER_SEED + 1, PER_SEED + 2]
-    assert wanted.n_missing(recording) == 1
+    assert (wanted.n_missing(recording), wanted.n_missing(recording, retry=True)) == (1, 2)
     assert wanted.n_whole(recording) == 2
 
 
@@ -400,15 +439,16 @@ def test_surrogates_stay_where_nothing_was_recorded(tmp_path):
     assert set(Database(database).models) == {("iris", "lcbench")}
 
 
-def test_ctrl_c_leaves_a_database_of_what_is_recorded(tmp_path, monkeypatch):
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, OSError, UserError])
+def test_what_ends_a_collection_leaves_a_database_of_what_is_recorded(kind, tmp_path, monkeypatch):
     run(tmp_path, "tasks=wine", "configs=1", "seeds=1")
     database = tmp_path / "default/database.h5"
     database.unlink()
 
     def interrupted(*everything):
-        raise KeyboardInterrupt
+        raise kind
 
     monkeypatch.setattr("experiments.collect._record_all", interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(kind):
         run(tmp_path, "tasks=wine", "configs=3", "seeds=1")
     assert len(tables(database.parent)["wine"]) == 1
