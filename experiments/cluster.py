@@ -82,21 +82,50 @@ class Dask:
         future.add_done_callback(self._done.put)
 
     def next(self) -> Any:
-        """Wait for whichever evaluation ends first."""
-        from distributed import KilledWorker
+        """Wait for whichever evaluation ends first; what was lost with a worker or a scheduler is evaluated again."""
+        from distributed import CancelledError, KilledWorker
+        from distributed import TimeoutError as TooLate
 
+        while True:
+            future = self._next_done()
+            query = self._open.pop(future, None)
+            try:
+                return future.result(timeout=LOOK_SECONDS)
+            except (KilledWorker, CancelledError):  # somebody else's scheduler has its own limit of deaths, or was started again
+                self._wait_for_scheduler()
+                self.submit(query)
+            except TooLate:
+                if future.status == "error":  # it is the evaluation that says so
+                    raise
+                self._open[future] = query  # the result has died with its worker, and another one makes it anew
+                future.add_done_callback(self._done.put)
+
+    def _next_done(self) -> Any:
         lost = None
         while True:
-            try:
-                future = self._done.get(timeout=LOOK_SECONDS)
-                query = self._open.pop(future, None)
-                return future.result()
-            except KilledWorker:  # somebody else's scheduler has its own limit of deaths
-                self.submit(query)
-            except queue.Empty:
-                lost = None if self._client.nthreads() else lost or time.monotonic()
+            with suppress(queue.Empty):
+                return self._done.get(timeout=LOOK_SECONDS)
+            lost = None if self._has_workers() else lost or time.monotonic()
             if lost and time.monotonic() - lost > PATIENCE:
                 raise UserError(f"the cluster has had no worker for {PATIENCE:g} s: start some and give the same command again")
+
+    def _has_workers(self) -> bool:
+        try:
+            return bool(self._client.nthreads())
+        except Exception:  # noqa: BLE001 (no scheduler answers, in one of many ways; the client looks for it)
+            self._wait_for_scheduler()
+            return False
+
+    def _wait_for_scheduler(self) -> None:
+        """Until the client, which looks for a scheduler that is lost, has found it or has given up.
+
+        Raises:
+            UserError: if it has given up.
+        """
+        while self._client.status not in ("running", "closed"):
+            time.sleep(0.1)
+        if self._client.status == "closed":
+            raise UserError("the scheduler of the cluster is gone: start it again and give the same command again")
 
     def run(self, job: Callable[[], None]) -> None:
         """Do something else in this process, beside the cluster."""

@@ -132,20 +132,20 @@ class Wanted:
 
     def queries(self, draws: Draws, recording: Recording, *, retry: bool) -> Iterator[Query]:
         """What is missing of one task: configuration by configuration, so that at any time the first ones have every seed."""
-        for i in range(*self.configs):
-            for seed in self.seeds:
-                trial = seed * PER_SEED + i
-                status = recording.ended.get(trial)
-                if _is_missing(status, retry):
-                    yield Query(draws.configuration(i), self.epochs, trial, seed=seed, origin=Origin.RANDOM)
+        for trial in self.missing(recording, retry=retry):
+            yield Query(draws.configuration(trial % PER_SEED), self.epochs, trial, seed=trial // PER_SEED, origin=Origin.RANDOM)
 
     def trials(self) -> Iterator[int]:
         """Every trial number, configuration by configuration."""
         return (seed * PER_SEED + i for i in range(*self.configs) for seed in self.seeds)
 
-    def n_missing(self, recording: Recording, *, retry: bool = False) -> int:
+    def missing(self, recording: Recording, *, retry: bool = False) -> Iterator[int]:
         """Trainings that have not ended, or are made again."""
-        return sum(_is_missing(recording.ended.get(trial), retry) for trial in self.trials())
+        return (trial for trial in self.trials() if _is_missing(recording.ended.get(trial), retry))
+
+    def n_missing(self, recording: Recording, *, retry: bool = False) -> int:
+        """How many these are."""
+        return sum(1 for _ in self.missing(recording, retry=retry))
 
     def n_whole(self, recording: Recording) -> int:
         """The first so many configurations have ended with every seed."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
+import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,16 +15,16 @@ from rich.table import Table
 
 from experiments.collection import Recording, Wanted
 from experiments.executors import Workers
+from experiments.probes import PROBES, Probes, pool, work
 from lcbench.commands.progress import progress_bar
 from lcbench.query import Origin, Query
-from pipeline.recorder import Chunk, Recorded
+from lcbench.schema import PER_SEED
+from lcbench.space import plain
+from pipeline.recorder import Chunk
 
 if TYPE_CHECKING:
     from experiments.collect import Source
 
-PROBES = 64
-"""Configurations per task that a plan is made from, at most: times span two orders of magnitude, and a few long ones make the sum. So their
-standard error is a rough one, and rather too small."""
 PER_CHUNK = 8
 """Probes that one child makes, but for the first of every task, which shows how long they take."""
 PROBE_EPOCHS = 2
@@ -48,73 +48,45 @@ def status_table(path: Path, tasks: Sequence[str], space: str, wanted: Wanted, s
     return table
 
 
-@dataclass
-class Probes:
-    """What short trainings on one task say of whole ones."""
-
-    seconds: list[float] = field(default_factory=list)
-    """Of a whole training, one entry per probe."""
-    n_columns: int = 0
-    error: str = ""
-    """Why one of them did not end well."""
-
-    def add(self, recorded: Recorded, epochs: int) -> None:
-        """Take over what a child has found."""
-        self.error = recorded.failure.error if recorded.failure else self.error
-        for records in recorded.trainings:
-            self.error = records[-1]["error"] or self.error
-            entries = [record for record in records if record["kind"] == "epoch"]
-            if len(entries) > 1:  # the first is the untrained network, which is only measured
-                first, *after = entries
-                self.seconds.append(first["seconds"] + epochs * (after[-1]["seconds"] - first["seconds"]) / len(after))
-                self.n_columns = max(self.n_columns, len(after[-1]["values"]))
-
-    def per_training(self, recording: Recording) -> tuple[float, float]:
-        """Mean seconds of a training and their standard error; as many trainings that are recorded say it better than probes."""
-        if recording.mean_seconds is not None and (recording.n_good >= PROBES or not self.seconds):
-            return recording.mean_seconds, 0.0
-        n = len(self.seconds)
-        mean = float(np.mean(self.seconds)) if n else math.nan
-        return mean, float(np.std(self.seconds, ddof=1)) / math.sqrt(n) if n > 1 else math.nan
-
-
 def plan_table(sources: Mapping[str, Source], executor: Workers, wanted: Wanted, console: Console, *, retry: bool) -> Table:
     """What the rest of a collection would take, from short trainings of which nothing is recorded."""
-    probes = _probe(sources, executor, wanted, console)
+    missing = {task: list(wanted.missing(source.recording, retry=retry)) for task, source in sources.items()}
+    probes = _probe(sources, executor, wanted, missing, console)
     for task, its in probes.items():
         if its.error:
             last = its.error.strip().splitlines()[-1]
             console.print(f"not every short training on {task} has ended well: {last}", highlight=False, soft_wrap=True)
     table = _table(wanted, "trainings left", "s / training", f"hours on {executor.slots} cores", "MB in the database")
-    hours, error, megabytes, n_left = 0.0, 0.0, 0.0, 0
-    for task, source in sources.items():
-        left = wanted.n_missing(source.recording, retry=retry)
-        mean, off = probes[task].per_training(source.recording)
+    hours, variance, megabytes, unknown = 0.0, 0.0, 0.0, False
+    for task, trials in missing.items():
+        left, (mean, off) = len(trials), probes[task].per_training
         of_task, size = left / executor.slots / 3600, left * (wanted.epochs + 1) * (4 * probes[task].n_columns + 8) / 1e6
         known = (_give_or_take(mean, off), _give_or_take(of_task * mean, of_task * off), f"{size:.1f}")
         table.add_row(task, str(left), *(known if math.isfinite(mean) else ("-", "-", "-")))
         if math.isfinite(mean):
-            hours, error, megabytes = hours + of_task * mean, error + of_task * off, megabytes + size  # the same configurations everywhere
-        n_left += left
+            hours, variance, megabytes = hours + of_task * mean, variance + (of_task * off) ** 2, megabytes + size  # drawn task by task
+        unknown |= left > 0 and not math.isfinite(mean)
     table.add_section()
-    whole = all(math.isfinite(its.per_training(sources[task].recording)[0]) for task, its in probes.items())
-    table.add_row("in all", str(n_left), "", ("" if whole else "> ") + _give_or_take(hours, error), f"{megabytes:.1f}")
+    total = ("> " if unknown else "") + _give_or_take(hours, math.sqrt(variance))
+    table.add_row("in all", str(sum(map(len, missing.values()))), "", total, f"{megabytes:.1f}")
     return table
 
 
-def _probe(sources: Mapping[str, Source], executor: Workers, wanted: Wanted, console: Console) -> dict[str, Probes]:
+def _probe(
+    sources: Mapping[str, Source], executor: Workers, wanted: Wanted, missing: Mapping[str, Sequence[int]], console: Console
+) -> dict[str, Probes]:
     """Train some configurations of every task for two epochs, task by task in rounds."""
-    first, end = wanted.configs[0], min(wanted.configs[1], wanted.configs[0] + PROBES)
-    left = [source for source in sources.values() if source.next_trial is not None]
-    size = PER_CHUNK if all(source.live.device == "cpu" for source in left) else PROBES  # side by side, as they will be
-    rounds = [range(first, first + 1), *(range(i, min(i + size, end)) for i in range(first + 1, end, size))]
-    chunks = [Chunk(source.live, tuple(_query(source, wanted, i) for i in part)) for part in rounds for source in left]
-    probes, started, given = {task: Probes() for task in sources}, time.monotonic(), 0
+    probes = _drawn(sources, wanted, missing)
+    size = PER_CHUNK if all(source.live.device == "cpu" for source in sources.values()) else PROBES  # side by side, as they will be
+    parts = {task: [its.order[:1], *(its.order[i : i + size] for i in range(1, len(its.order), size))] for task, its in probes.items()}
+    rounds = [(task, part) for n in range(1 + PROBES) for task, its in parts.items() for part in its[n : n + 1] if part]
+    chunks = [Chunk(sources[task].live, tuple(_query(sources[task], wanted, i) for i in part)) for task, part in rounds]
+    started, given = time.monotonic(), 0
     with progress_bar(console) as show:
         for done in range(len(chunks)):
             show(done, len(chunks), "probing")
             while given < min(len(chunks), done + executor.slots):
-                if given >= len(left) and time.monotonic() - started > PLAN_SECONDS:
+                if given >= len(sources) and time.monotonic() - started > PLAN_SECONDS:
                     break
                 executor.submit(chunks[given])
                 given += 1
@@ -122,6 +94,19 @@ def _probe(sources: Mapping[str, Source], executor: Workers, wanted: Wanted, con
                 break
             recorded: Any = executor.next()
             probes[recorded.chunk.live.directory.parent.name].add(recorded, wanted.epochs)
+    return probes
+
+
+def _drawn(sources: Mapping[str, Source], wanted: Wanted, missing: Mapping[str, Sequence[int]]) -> dict[str, Probes]:
+    """What to probe of every task; configurations that tasks share are looked at once, because they share what the work is counted from."""
+    works: dict[int, float] = {}
+    probes = {}
+    for task, source in sources.items():
+        numbers = [trial % PER_SEED for trial in missing[task]]
+        looked_at = pool(numbers, np.random.default_rng(wanted.draw))
+        works |= {i: work(plain(source.draws.configuration(i))) for i in looked_at if i not in works}
+        rng = np.random.default_rng([wanted.draw, zlib.crc32(task.encode())])
+        probes[task] = Probes.drawn(numbers, {i: works[i] for i in looked_at}, rng)
     return probes
 
 

@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -166,6 +167,54 @@ def test_a_scheduler_that_gives_up_at_once_loses_nothing(tmp_path):
     finally:
         executor.close()
         cluster.close()
+
+
+def _wait(seconds):
+    time.sleep(seconds)
+    return "done"
+
+
+def _serve(port):
+    code = (
+        "import dask, time; dask.config.set({'distributed.worker.daemon': False}); from distributed import LocalCluster\n"
+        "if __name__ == '__main__':\n"
+        f"    LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None, scheduler_port={port}, processes=False)\n"
+        "    print('ready', flush=True)\n    time.sleep(1000)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert process.stdout.readline().strip() == "ready"
+    return process
+
+
+def _ended(process):
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+def test_a_scheduler_that_is_started_again_loses_nothing():
+    """And one that is not is said to be gone."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    server = _serve(port)
+    executor = Dask(SimpleNamespace(evaluate=_wait, identity="none"), workers=2, address=f"tcp://127.0.0.1:{port}")
+    try:
+        executor.submit(0.0)
+        assert executor.next() == "done"
+        executor.submit(3.0)
+        executor.submit(0.0)
+        _ended(server)
+        server = _serve(port)
+        assert [executor.next(), executor.next()] == ["done", "done"]
+        executor.submit(30.0)
+        executor._client._timeout = 1.0
+        _ended(server)
+        with pytest.raises(UserError, match="the scheduler of the cluster is gone: start it again"):
+            executor.next()
+    finally:
+        _ended(server)
+        executor.close()
 
 
 @pytest.mark.slow

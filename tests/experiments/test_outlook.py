@@ -1,4 +1,4 @@
-"""What a collection would take: the mean of short trainings with its error, in the time that a plan may take."""
+"""What a collection would take: an estimate from short trainings that has no bias, with its error, in the time that a plan may take."""
 
 import io
 from collections import deque
@@ -10,10 +10,13 @@ import pytest
 from rich.console import Console
 
 from experiments import outlook
-from experiments.collection import Recording
-from experiments.outlook import PER_CHUNK, PROBES, Probes, plan_table, status_table
+from experiments.collection import Recording, Wanted
+from experiments.outlook import PER_CHUNK, plan_table, status_table
+from experiments.probes import POOL, PROBES, Probes, pool, work
+from lcbench.database import Database
 from lcbench.query import Status
 from lcbench.recording import end_record, epoch_record, training_record
+from lcbench.schema import PER_SEED
 from lcbench.space import lcbench_space, sample
 from pipeline.recorder import Recorded
 from pipeline.sandbox import Failure
@@ -50,42 +53,95 @@ class Executor:
         return Recorded(chunk, tuple(records(query, self.per_epoch(query.trial)) for query in chunk.queries))
 
 
-def source(task, folder, left=True):
-    recording = Recording.of(task, folder / task)
+def source(task, folder):
     live = SimpleNamespace(directory=Path(folder) / task / "lcbench", device="cpu")
     draws = SimpleNamespace(configuration=lambda i: sample(SPACE, np.random.default_rng(i)))
-    return SimpleNamespace(live=live, draws=draws, recording=recording, next_trial=0 if left else None)
+    return SimpleNamespace(live=live, draws=draws, recording=Recording.of(task, folder / task))
 
 
 def wanted(n):
-    return SimpleNamespace(configs=(0, n), seeds=(1,), epochs=50, n_missing=lambda _: n)
+    return Wanted(0, (0, n), (1,), 50)
+
+
+def plan(tasks, executor, n, console=None):
+    return cells(plan_table(tasks, executor, wanted(n), console or Console(quiet=True), retry=False))
 
 
 def cells(table):
     return list(zip(*(column.cells for column in table.columns), strict=True))
 
 
-def quiet():
-    return Console(quiet=True)
+@pytest.fixture(scope="module")
+def recorded():
+    """Configurations that ship, and what their trainings took: two orders of magnitude."""
+    table = Database().table("vehicle")
+    rows = np.flatnonzero(table.columns["length"] == table.n_entries)
+    seconds = table.seconds[rows, -1]
+    assert seconds.max() / np.median(seconds) > 10
+    return dict(enumerate(map(work, table.configurations(rows)))), dict(enumerate(seconds.tolist()))
 
 
-def test_the_mean_of_the_probes_has_their_standard_error(tmp_path):
-    executor = Executor(lambda trial: 0.01 if trial % 8 else 0.4)
-    rows = cells(plan_table({"vehicle": source("vehicle", tmp_path)}, executor, wanted(1000), quiet()))
-    seconds = np.array([1 + 50 * (0.01 if trial % 8 else 0.4) for trial in range(PROBES)])
-    mean, error = seconds.mean(), seconds.std(ddof=1) / PROBES**0.5
-    hours = 1000 / 2 / 3600
-    size = 1000 * 51 * (4 * N_METRICS + 8) / 1e6
-    assert rows[0] == ("vehicle", "1000", f"{mean:.2f} ± {error:.2f}", f"{hours * mean:.2f} ± {hours * error:.2f}", f"{size:.1f}")
-    assert sorted(query.trial for chunk in executor.given for query in chunk.queries) == list(range(PROBES))
-    assert {len(chunk.queries) for chunk in executor.given} <= {1, PER_CHUNK, (PROBES - 1) % PER_CHUNK}
+def _probe(probes, numbers, seconds):
+    probes.seconds = {i: seconds[i] for i in numbers}
+    probes.tried = set(numbers)
 
 
-def test_no_more_probes_than_configurations_and_one_has_no_error(tmp_path):
+def test_the_estimate_has_no_bias_and_its_error_is_what_it_says(recorded):
+    works, seconds = recorded
+    truth, found = np.mean(list(seconds.values())), []
+    for seed in range(400):
+        probes = Probes.drawn(list(works), works, np.random.default_rng(seed))
+        assert len(probes.draws) == PROBES
+        _probe(probes, probes.order, seconds)
+        found.append(probes.per_training)
+    means, errors = np.array(found).T
+    assert means.mean() == pytest.approx(truth, abs=3 * means.std() / 20)
+    assert (np.abs(means - truth) < 2 * errors).mean() > 0.9
+    assert means.std() < 0.6 * np.std(list(seconds.values())) / np.sqrt(PROBES)  # that of uniform draws
+
+
+def test_seeds_that_are_missing_count_and_a_wrong_count_of_work_does_no_harm():
+    seconds = {i: float(1 + i % 7) for i in range(200)}
+    missing = [i for i in seconds for _ in range(1 + i % 3)]
+    truth, found = np.mean([seconds[i] for i in missing]), []
+    for seed in range(400):
+        probes = Probes.drawn(missing, {i: 10.0 ** (i % 5) for i in seconds}, np.random.default_rng(seed))
+        assert max(probes.share.values()) <= 2
+        _probe(probes, probes.order[:-3], seconds)  # the last ones were not reached
+        found.append(probes.per_training[0])
+    assert np.mean(found) == pytest.approx(truth, abs=3 * np.std(found) / 20)
+
+
+def test_few_configurations_are_all_probed_and_then_there_is_no_error():
+    missing = [0, 0, 1, 2]
+    probes = Probes.drawn(missing, dict.fromkeys(range(3), 1.0), np.random.default_rng(0))
+    assert sorted(probes.draws) == [0, 1, 2]
+    _probe(probes, probes.order, {0: 4.0, 1: 2.0, 2: 6.0})
+    assert probes.per_training == (pytest.approx(4.0), 0.0)
+    assert pool(missing, np.random.default_rng(0)) == [0, 1, 2]
+    assert len(pool(range(2 * POOL), np.random.default_rng(0))) == POOL
+
+
+def test_a_plan_says_hours_and_size(tmp_path):
     executor = Executor(lambda _: 0.1)
-    rows = cells(plan_table({"vehicle": source("vehicle", tmp_path)}, executor, wanted(1), quiet()))
-    assert rows[0][2] == "6.00 ± ?"
-    assert sum(len(chunk.queries) for chunk in executor.given) == 1
+    rows = plan({"vehicle": source("vehicle", tmp_path)}, executor, 3)
+    hours, size = 3 * 6 / 2 / 3600, 3 * 51 * (4 * N_METRICS + 8) / 1e6
+    assert rows[0] == ("vehicle", "3", "6.00", f"{hours:.2f}", f"{size:.1f}")
+    many = Executor(lambda trial: 0.1 + 0.1 * (trial % 2))
+    rows = plan({"vehicle": source("vehicle", tmp_path)}, many, 1000)
+    assert " ± 0." in rows[0][2]
+    assert {len(chunk.queries) for chunk in many.given} <= set(range(1, PER_CHUNK + 1))
+    assert sum(len(chunk.queries) for chunk in many.given) <= PROBES
+
+
+def test_errors_of_tasks_are_drawn_apart(tmp_path):
+    tasks = {name: source(name, tmp_path) for name in ("vehicle", "car")}
+    executor = Executor(lambda trial: 10.0 + 10 * (trial % 2))
+    rows = plan(tasks, executor, 1000)
+    one, other, both = (float(row[3].partition(" ± ")[2]) for row in rows)
+    assert both == pytest.approx(np.hypot(one, other), abs=0.02)
+    probed = {name: {q.trial for c in executor.given for q in c.queries if c.live.directory.parent.name == name} for name in tasks}
+    assert probed["vehicle"] != probed["car"]
 
 
 def test_what_takes_too_long_gets_one_probe_of_every_task(tmp_path, monkeypatch):
@@ -93,28 +149,20 @@ def test_what_takes_too_long_gets_one_probe_of_every_task(tmp_path, monkeypatch)
     monkeypatch.setattr(outlook.time, "monotonic", lambda: next(clock))
     executor = Executor(lambda _: 0.1)
     tasks = {name: source(name, tmp_path) for name in ("vehicle", "car", "adult")}
-    rows = cells(plan_table(tasks, executor, wanted(1000), quiet()))
+    rows = plan(tasks, executor, 1000)
     assert [len(chunk.queries) for chunk in executor.given] == [1, 1, 1]
-    assert [row[2] for row in rows[:3]] == ["6.00 ± ?"] * 3
+    assert [row[2].endswith("± ?") for row in rows[:3]] == [True] * 3
 
 
 def test_what_is_recorded_in_full_is_not_probed_and_what_dies_is_said(tmp_path):
     executor, console = Executor(lambda _: 0.1, dies=("car",)), Console(record=True, width=200, file=io.StringIO())
-    tasks = {"vehicle": source("vehicle", tmp_path, left=False), "car": source("car", tmp_path)}
-    rows = cells(plan_table(tasks, executor, wanted(3), console))
+    tasks = {"vehicle": source("vehicle", tmp_path), "car": source("car", tmp_path)}
+    tasks["vehicle"].recording.ended = dict.fromkeys(range(PER_SEED, PER_SEED + 3), "success")
+    rows = plan(tasks, executor, 3, console)
     assert {chunk.live.directory.parent.name for chunk in executor.given} == {"car"}
     assert "not every short training on car has ended well: too much memory" in console.export_text()
-    assert rows[1][2:] == ("-", "-", "-")
+    assert [row[2:] for row in rows[:2]] == [("-", "-", "-")] * 2
     assert rows[-1][3].startswith("> ")
-
-
-def test_recorded_trainings_say_it_once_there_are_as_many(tmp_path):
-    probes = Probes(seconds=[1.0, 3.0])
-    few = SimpleNamespace(mean_seconds=7.0, n_good=PROBES - 1)
-    many = SimpleNamespace(mean_seconds=7.0, n_good=PROBES)
-    assert probes.per_training(few) == (2.0, pytest.approx(1.0))
-    assert probes.per_training(many) == (7.0, 0.0)
-    assert Probes().per_training(few) == (7.0, 0.0)
 
 
 def test_the_status_sums_up(tmp_path):
