@@ -1,7 +1,8 @@
 """The chosen ensemble trained again on more rows: ``python -m experiments.refit RUN``, or as the last step of a run (``refit=train``).
 
 Members are trained side by side, each in a child of its own, the heaviest first. One that fails, or that the end of the run cuts, stays as
-it was in the search, so there is an ensemble at any time.
+it was in the search, so there is an ensemble at any time. Where the search averaged the models of several folds, the refit averages those
+of as many seeds, and in a run of some seconds of up to five as long as there is time.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import multiprocessing
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
 from multiprocessing.connection import Connection
@@ -29,7 +30,7 @@ from experiments.records import lock
 from lcbench.errors import UserError, in_words
 from lcbench.metric import Metric
 from lcbench.rundir import read_header
-from pipeline.ensemble import combine
+from pipeline.ensemble import combine, mean
 from pipeline.members import Kept, read_kept
 from pipeline.metrics import metric_for, scores
 from pipeline.predictor import FOLDER, REFITTED, copy_member, describe, description, replacing_folder
@@ -37,6 +38,10 @@ from pipeline.preprocessing.raw import RawTable, SplitName
 from pipeline.refitting import Refitted, refit
 from pipeline.sandbox import Failure, Limits, run_in_child, warm_up
 
+SEEDS = 5
+"""Models of a member that are averaged in a run with time to spare, as where there are five folds."""
+MARGIN = 1.5
+"""A further part is begun only if so many times what the first took is left, for a child has to start as well."""
 ROWS: dict[str, tuple[SplitName, ...]] = {"train": ("train", "val"), "all": ("train", "val", "test")}
 """What ``refit=`` can be: the rows that every member is trained on again."""
 
@@ -56,7 +61,17 @@ def check_rows(wish: str | None) -> None:
 class Refit:
     """Trains the members of one run's predictor again."""
 
-    def __init__(self, directory: Path, raw: RawTable, wish: str, limits: Limits, *, workers: int, deadline: float = float("inf")) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        raw: RawTable,
+        wish: str,
+        limits: Limits,
+        *,
+        workers: int,
+        deadline: float = float("inf"),
+        parts: int | None = None,
+    ) -> None:
         """Prepare.
 
         Args:
@@ -66,16 +81,19 @@ class Refit:
             limits: of each member.
             workers: how many members train at the same time.
             deadline: `time.monotonic()` after which members stay as they are.
+            parts: most parts of a member; None for as many as there were folds.
         """
         self.directory, self.raw, self.wish, self.limits = directory, raw, wish, limits
-        self.workers, self.deadline = workers, deadline
+        self.workers, self.deadline, self.parts = workers, deadline, parts or raw.n_folds
         self._table = directory / f".{REFITTED}.table"
 
     @classmethod
     def of(cls, config: DictConfig, directory: Path, raw: RawTable, wish: str, deadline: float = float("inf")) -> Refit:
         """With the limits and the workers of a run's configuration."""
         workers = min(config.executor.get("workers", 1) or cores(), cores())  # of this machine, wherever the search was made
-        return cls(directory, raw, wish, Limits(config.trial.seconds, config.trial.memory_mb), workers=workers, deadline=deadline)
+        parts = max(SEEDS, raw.n_folds) if deadline < float("inf") and config.ensemble.max_latency is None else None
+        limits = Limits(config.trial.seconds, config.trial.memory_mb)
+        return cls(directory, raw, wish, limits, workers=workers, deadline=deadline, parts=parts)
 
     def __call__(self, metric: Metric, console: Console) -> dict[str, Any]:
         """Write the folder ``refitted`` and return what there is to say of it.
@@ -90,13 +108,16 @@ class Refit:
             self.raw.whole(*ROWS[self.wish]).save(self._table)
             with replacing_folder(self.directory / REFITTED) as folder:
                 found = self._train(list(about["members"]), folder, console)
-                stayed = {name: self._stored(name) for name, answer in found.items() if isinstance(answer, Failure)}
+                tests = {name: [answer.test] for name, answer in found.items() if isinstance(answer, Refitted)}
+                seconds = {name: answer.seconds for name, answer in found.items() if isinstance(answer, Refitted)}
+                stayed = {name: self._stored(name) for name in found if name not in tests}
                 for kept in stayed.values():
                     copy_member(self.directory / FOLDER, kept, folder)
+                self._add_parts(seconds, tests, folder, console)
                 describe(folder, about)
         finally:
             shutil.rmtree(self._table, ignore_errors=True)
-        test = [answer.test if isinstance(answer, Refitted) else stayed[name].test for name, answer in found.items()]
+        test = [mean(tests[name]) if name in tests else stayed[name].test for name in found]
         reasons = {name: _reason(answer) for name, answer in found.items() if isinstance(answer, Failure)}
         scores = self._scores(list(about["members"].values()), test, metric)
         return {"rows": self.wish, "seconds": time.monotonic() - start, "kept": reasons, "scores": scores}
@@ -108,25 +129,48 @@ class Refit:
     def _train(self, names: list[str], folder: Path, console: Console) -> dict[str, Refitted | Failure]:
         """Train every member, the heaviest first, and say so as they come."""
         found, start = {}, time.monotonic()
+        for done, (name, answer) in enumerate(self._side_by_side(names, folder, 0), 1):
+            found[name] = answer
+            gone = time.monotonic() - start
+            words = _reason(answer) if isinstance(answer, Failure) else f"{answer.seconds:.1f} s"
+            left = f"about {clock_text(gone / done * (len(names) - done))} left"
+            console.print(
+                f"{clock_text(gone)} gone, {left}, {done} of {len(names)} members: {name} {words}", highlight=False, soft_wrap=True
+            )
+        return {name: found[name] for name in names}
+
+    def _add_parts(self, seconds: dict[str, float], tests: dict[str, list[NDArray[Any]]], folder: Path, console: Console) -> None:
+        """Train members with further seeds, round by round, as long as they would end in time; what fails or is cut is left out."""
+        names, added = list(seconds), 0
+        for repeat in range(1, self.parts):
+            names = [name for name in names if time.monotonic() + MARGIN * seconds[name] < self.deadline]
+            answers = dict(self._side_by_side(names, folder, repeat, seconds))
+            names = [name for name in names if isinstance(answers[name], Refitted)]
+            for name in names:
+                tests[name].append(answers[name].test)
+            added += len(names)
+        if added:
+            console.print(f"{added} more trainings with other seeds are averaged with these", highlight=False)
+
+    def _side_by_side(
+        self, names: list[str], folder: Path, repeat: int, seconds: dict[str, float] | None = None
+    ) -> Iterator[tuple[str, Any]]:
+        """Each member with its answer, as they come; None for one that would not end in time, or that no seed changes."""
         stop, stopper = multiprocessing.Pipe(duplex=False)
         with ThreadPoolExecutor(self.workers, "refit") as pool:
-            futures = {pool.submit(self._one, name, folder, stop): name for name in names}
+            futures = {pool.submit(self._one, name, folder, stop, repeat, (seconds or {}).get(name, 0.0)): name for name in names}
             try:
-                for done, future in enumerate(as_completed(futures), 1):
-                    found[futures[future]] = answer = future.result()
-                    gone = time.monotonic() - start
-                    words = _reason(answer) if isinstance(answer, Failure) else f"{answer.seconds:.1f} s"
-                    left = f"about {clock_text(gone / done * (len(names) - done))} left"
-                    told = f"{done} of {len(names)} members: {futures[future]} {words}"
-                    console.print(f"{clock_text(gone)} gone, {left}, {told}", highlight=False, soft_wrap=True)
+                for future in as_completed(futures):
+                    yield futures[future], future.result()
             finally:  # also on Ctrl-C: nobody waits for what trains or was to be trained
                 stopper.close()
                 pool.shutdown(cancel_futures=True)
         stop.close()
-        return {name: found[name] for name in names}
 
-    def _one(self, name: str, folder: Path, stop: Connection) -> Refitted | Failure:
-        work = (self.directory / FOLDER, name, self._table, self.raw.info, folder)
+    def _one(self, name: str, folder: Path, stop: Connection, repeat: int, seconds: float) -> Refitted | Failure | None:
+        if repeat and time.monotonic() + MARGIN * seconds > self.deadline:
+            return None
+        work = (self.directory / FOLDER, name, self._table, self.raw.info, folder, repeat)
         return run_in_child(refit, *work, limits=self.limits, name=f"refit-{name}", deadline=self.deadline, stop=stop)
 
     def _stored(self, name: str) -> Kept:

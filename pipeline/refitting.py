@@ -1,8 +1,8 @@
 """A chosen member trained again, on more rows than were left to the search: no row is held out any more.
 
 A network trains with the same settings, seed and schedule to the epoch at which it was chosen, a traditional model for as many rounds as it
-was found to need (under cross-validation the mean of its parts). What comes out has one part, and nothing is left to measure it on but
-test rows.
+was found to need (under cross-validation the mean of its parts). Nothing is left to measure it on but test rows. Trained once more with
+another seed it gets one more part: where the folds of a search made five models that were averaged, one alone would be a little worse.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from lcbench.files import replacing
 from lcbench.task import TaskInfo
 from pipeline.constant import Constant
 from pipeline.members import FOLDER, PREPROCESSORS, model_file, network_state
-from pipeline.predictor import FittedNetwork, Part, load_parts, load_states
+from pipeline.predictor import FittedNetwork, Part, load_parts, load_states, unpickled
 from pipeline.preprocessing import cache
 from pipeline.preprocessing.raw import RawTable
 from pipeline.threads import one_thread
@@ -38,7 +38,7 @@ class Refitted(NamedTuple):
     """Its predictions for the test rows, where there are some that it was not trained on."""
 
 
-def refit(folder: Path, name: str, table: Path, info: TaskInfo, to: Path) -> Refitted:
+def refit(folder: Path, name: str, table: Path, info: TaskInfo, to: Path, repeat: int = 0) -> Refitted | None:
     """Train a member of the predictor in `folder` again, predict the test rows, and store it in another predictor.
 
     Args:
@@ -47,33 +47,44 @@ def refit(folder: Path, name: str, table: Path, info: TaskInfo, to: Path) -> Ref
         table: where a `RawTable` is saved all of whose training rows are to be used.
         info: the task.
         to: folder of the new predictor.
+        repeat: 0 stores a member of one part; 1 trains with the next seed and adds a part, and so on.
+
+    Returns:
+        None if another seed would give the same model, so that no part was added.
     """
     start = time.perf_counter()
     raw = RawTable.load(table, info)
     X, path = raw.values[raw.rows["test"]], model_file(folder, name)
     if path.suffix == ".pkl":
-        test = _refit_traditional(load_parts(folder, name), raw, X, to / FOLDER / path.name)
+        parts = load_parts(folder, name)
+        if repeat and not getattr(parts[0].model, "varies", False):
+            return None
+        test = _refit_traditional(parts, raw, X, to / FOLDER / path.name, repeat)
     else:
-        test = _refit_network(load_states(path)[0], raw, X, to / FOLDER / path.name)
+        state = load_states(path)[0]
+        test = _refit_network(state | {"seed": state["seed"] + repeat}, raw, X, to / FOLDER / path.name, repeat)
     return Refitted(time.perf_counter() - start, test)
 
 
-def _refit_traditional(parts: Sequence[Part], raw: RawTable, X: NDArray[np.float64], path: Path) -> NDArray[np.float32]:
+def _refit_traditional(parts: Sequence[Part], raw: RawTable, X: NDArray[np.float64], path: Path, repeat: int) -> NDArray[np.float32]:
     """Store the model trained again, and predict `X`."""
     first: Any = parts[0].model
     rounds = [kept for part in parts if (kept := getattr(part.model, "rounds_kept", None))]
     if isinstance(first, Constant):
         model: Any = Constant(raw.info)
     else:
-        model = build(first.name, raw.info, raw.columns.nominal, seed=first.seed, rounds=round(np.mean(rounds)) if rounds else None)
+        model = build(
+            first.name, raw.info, raw.columns.nominal, seed=first.seed + repeat, rounds=round(np.mean(rounds)) if rounds else None
+        )
     model.fit(*raw.part("train"), None, None, deadline=float("inf"))
     test = model.predict(X)
+    before = unpickled(path) if repeat else []
     with replacing(path) as temporary, temporary.open("wb") as file:
-        pickle.dump([model], file)
+        pickle.dump([*before, model], file)
     return test
 
 
-def _refit_network(state: dict[str, Any], raw: RawTable, X: NDArray[np.float64], path: Path) -> NDArray[np.float32]:
+def _refit_network(state: dict[str, Any], raw: RawTable, X: NDArray[np.float64], path: Path, repeat: int) -> NDArray[np.float32]:
     """Store the network trained again and its preprocessor, and predict `X`."""
     import torch
 
@@ -98,6 +109,7 @@ def _refit_network(state: dict[str, Any], raw: RawTable, X: NDArray[np.float64],
     test = network.predict(preprocessor.transform(X)) if len(X) else np.zeros((0, raw.info.n_outputs), np.float32)
     with replacing(folder / PREPROCESSORS / f"{view}.pkl") as temporary, temporary.open("wb") as pickled:
         pickle.dump(preprocessor, pickled)
+    before = load_states(path) if repeat else []
     with replacing(path) as temporary:
-        torch.save([trained], temporary)
+        torch.save([*before, trained], temporary)
     return test

@@ -30,6 +30,7 @@ class NearestNeighbours(Model):
     """
 
     name = "knn"
+    varies = False
     max_rows = 50_000
 
     def _learn(self, train: Part, validation: Part | None, deadline: float) -> None:

@@ -24,6 +24,7 @@ class Default(LightGBM):
     """The library's defaults but for one thread and the deadline; nothing stops early. A step is a round."""
 
     name = "lightgbm_default"
+    varies = False
     settings: ClassVar[dict[str, Any]] = {}
 
     def _learn(self, train: Part, validation: Part | None, deadline: float) -> None:

@@ -37,6 +37,7 @@ class Linear(Model):
     """
 
     name = "linear"
+    varies = False
 
     def _learn(self, train: Part, validation: Part | None, deadline: float) -> None:
         self._inputs_of = Indicators(self._known_nominal)

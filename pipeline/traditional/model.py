@@ -111,6 +111,8 @@ class Model(ABC):
 
     name: ClassVar[str]
     """Name of its file."""
+    varies: ClassVar[bool] = True
+    """Whether another seed gives another model of the same rows."""
     max_rows: ClassVar[int | None] = None
     """Most training rows, chosen at random where there are more; None for all."""
 

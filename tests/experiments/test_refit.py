@@ -13,6 +13,7 @@ import pytest
 from rich.console import Console
 
 from experiments import refit
+from experiments.build import config_of
 from experiments.records import lock
 from experiments.refit import Refit
 from lcbench.errors import UserError
@@ -20,6 +21,7 @@ from lcbench.metric import METRICS
 from lcbench.query import Status
 from pipeline.predictor import Predictor, assemble, description
 from pipeline.preprocessing.raw import RawTable
+from pipeline.refitting import Refitted
 from pipeline.sandbox import Failure, Limits
 from pipeline.tasks import cross_validated, file_task
 from tests.experiments.conftest import Door
@@ -99,11 +101,12 @@ def test_a_cross_validated_run_searches_on_all_rows_of_the_first_file_and_tests_
     assert "refitted" in answer.stdout
 
 
-def test_refitted_members_have_one_part_and_the_weights_that_they_had(run):
+def test_refitted_members_have_as_many_parts_as_there_were_folds_and_the_weights_that_they_had(run):
     _, directory = run
     before, after = Predictor.load(directory / "predictor"), Predictor.load(directory)
     assert {len(parts) for parts in before.members} == {3}
-    assert {len(parts) for parts in after.members} == {1}
+    assert {len(parts) for parts in after.members} == {3}
+    assert all(len({part.view for part in parts}) == 3 for parts in after.members if parts[0].view)  # each seed has its own
     assert (after.names, after.weights) == (before.names, before.weights)
     kinds = {bool(parts[0].view) for parts in after.members}
     assert kinds == {True, False}  # networks and traditional models
@@ -151,6 +154,33 @@ def test_members_that_cannot_be_refitted_stay_as_they_were_and_are_named(copy, t
     said = capsys.readouterr().out
     assert [name for name, why in told["kept"].items() if f"members: {name} {why}" not in said] == []
     check_same(copy / "refitted", copy / "predictor")
+
+
+@pytest.mark.parametrize(("seconds", "n_parts"), [(0.0, 4), (1000.0, 1)])
+def test_further_seeds_are_added_only_as_long_as_there_is_time(copy, task, monkeypatch, seconds, n_parts):
+    refitting = refit.run_in_child
+
+    def slow(*work, **options):
+        answer = refitting(*work, **options)
+        return answer._replace(seconds=seconds) if isinstance(answer, Refitted) else answer
+
+    monkeypatch.setattr(refit, "run_in_child", slow)
+    trainer = Refit(copy, RawTable.of(task), "train", ROOMY, workers=2, deadline=time.monotonic() + 300, parts=4)
+    told = trainer(METRICS["accuracy"], Console(quiet=True))
+    predictor = Predictor.load(copy)
+    assert {len(parts) for parts in predictor.members} == {n_parts}
+    later = RawTable.of(task)
+    answers = predictor.answer(later.values[later.rows["test"]])
+    assert told["scores"]["test_accuracy"] == pytest.approx((answers.argmax(1) == later.target("test")).mean())
+
+
+def test_a_run_with_a_deadline_averages_five_seeds_unless_milliseconds_count(copy, task):
+    config = config_of(copy)
+    raw = RawTable.of(task)
+    assert Refit.of(config, copy, raw, "train").parts == 3
+    assert Refit.of(config, copy, raw, "train", time.monotonic() + 9).parts == 5
+    config.ensemble.max_latency = 50.0
+    assert Refit.of(config, copy, raw, "train", time.monotonic() + 9).parts == 3
 
 
 @pytest.mark.slow

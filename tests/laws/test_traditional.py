@@ -51,6 +51,16 @@ def loss(kind, p, y):
     return float(np.square(p - np.eye(p.shape[1])[y]).sum(1).mean())
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_another_seed_changes_what_varies_and_nothing_else(name):
+    X, y = table("binary", 400)
+    models = [build(name, info("binary"), nominal(), seed=seed, rounds=ROUNDS) for seed in (1, 2)]
+    for model in models:
+        model.fit(X, y, None, None, deadline=FAR)
+    one, other = (model.predict(table("binary", 100, seed=1)[0]) for model in models)
+    assert np.allclose(one, other, atol=1e-6) != models[0].varies
+
+
 def constant(kind, y, rows):
     if kind == "regression":
         return np.full((rows, 1), y.mean())

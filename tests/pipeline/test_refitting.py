@@ -121,6 +121,24 @@ def test_refitted_on_all_rows_every_member_has_one_part_that_differs_from_those_
             assert len(set(found)) > 1
 
 
+def test_another_seed_adds_a_part_and_changes_none(small_run, tmp_path):
+    folder, task, members = small_run("label")
+    rows = RawTable.of(task).whole("train", "val")
+    rows.save(tmp_path / "table")
+    for name in members:
+        with replacing_folder(tmp_path / name) as new:
+            tests = [refit(folder / "predictor", name, tmp_path / "table", rows.info, new, repeat) for repeat in range(3)]
+        parts, X = load_parts(tmp_path / name, name), rows.values[rows.rows["test"]]
+        if name == "linear":
+            assert (len(parts), tests[1:]) == (1, [None, None])
+            continue
+        answers = [part.model.predict(unpickled(tmp_path / name, part.view).transform(X) if part.view else X) for part in parts]
+        assert len(parts) == 3
+        for told, answer in zip(tests, answers, strict=True):
+            assert np.array_equal(told.test, answer)
+        assert name == "lightgbm" or not np.array_equal(answers[0], answers[1])  # whose seed draws columns, of which there are few
+
+
 def test_rows_that_are_left_out_do_not_reach_what_is_refitted(small_run, tmp_path):
     folder, task, members = small_run("label")
     raw, y = RawTable.of(task), task.y.copy()
