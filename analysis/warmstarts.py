@@ -107,9 +107,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.size < 1:
             raise UserError(f"`--size` is {options.size}, but must be at least 1 training")
-        found = warm_starts(read_tables(options.sources), options.size, options.metric)
-        if options.tasks:
-            found = found.on([name.strip() for name in options.tasks.split(",")])
+        tasks = [name.strip() for name in options.tasks.split(",")] if options.tasks else None
+        found = warm_starts(read_tables(options.sources), options.size, options.metric, tasks=tasks)
         found = replace(found, regrets={options.portfolio if name == TRIED else name: v for name, v in found.regrets.items()})
         options.to.mkdir(parents=True, exist_ok=True)
         table = frame(found)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.candidates import candidates_of, scores_of
+from experiments.candidates import Candidates, candidates_of, scores_of
 from experiments.vectorised import Curves, n_draws, schedule, simulate_all
 from lcbench.errors import UserError
 from lcbench.merge import check_same_rows
@@ -55,19 +55,26 @@ class WarmStarts:
         return replace(self, tasks=list(tasks), regrets={name: values[:, places] for name, values in self.regrets.items()})
 
 
-def warm_starts(tables: Sequence[CurveTable], size: int = 16, metric: str = "val_accuracy", seeds: int = 200) -> WarmStarts:
+def warm_starts(
+    tables: Sequence[CurveTable],
+    size: int = 16,
+    metric: str = "val_accuracy",
+    seeds: int = 200,
+    tasks: Sequence[str] | None = None,
+) -> WarmStarts:
     """Judge ways to begin.
 
     Args:
         tables: random configurations of every task; beside them, if they are to be judged, the trainings of the members of a portfolio
-            (origin ``portfolio``) on every task, in the order of their numbers.
+            (origin ``portfolio``) on every task that is judged, in the order of their numbers.
         size: K.
         metric: a recorded column, e.g. ``val_accuracy``.
         seeds: S, the orders in which Hyperband meets the configurations; its mean is taken.
+        tasks: judge on these alone; what is chosen for them is chosen from all others. None for all.
 
     Raises:
         UserError: if there are fewer than two tasks, one on which nothing has a score, tables of one task are of different rows, or a
-            portfolio was not trained on all of them, or is not the only one.
+            portfolio was not trained on all that are judged, or is not the only one.
     """
     drawn = [part for table in tables if len(part := _of_origin(table, Origin.RANDOM))]
     candidates = candidates_of(drawn, metric) if drawn else None
@@ -75,7 +82,7 @@ def warm_starts(tables: Sequence[CurveTable], size: int = 16, metric: str = "val
         raise UserError(
             "random configurations that were all trained on at least two tasks are needed: record some with python -m experiments.collect"
         )
-    n, members = len(candidates.scores), _members(tables, candidates.tasks, metric, candidates.epoch)
+    n, members = len(candidates.scores), _members(tables, candidates, metric, candidates.tasks if tasks is None else tasks)
     try:
         left_out = leave_one_out(regrets_of(candidates.scores), size)  # whatever the members of the other portfolio have reached
         regrets = regrets_of(np.concatenate([candidates.scores, members]))
@@ -93,7 +100,8 @@ def warm_starts(tables: Sequence[CurveTable], size: int = 16, metric: str = "val
     found[HYPERBAND] = np.column_stack(
         [_hyperband((best[t] - by_rung[:, :, t]) / unit[t], rungs, size, (t, seeds)) for t in range(len(candidates.tasks))]
     )
-    return WarmStarts(candidates.tasks, {name: _to_the_end(values, size) for name, values in found.items()}, candidates.epoch, n)
+    whole = WarmStarts(candidates.tasks, {name: _to_the_end(values, size) for name, values in found.items()}, candidates.epoch, n)
+    return whole if tasks is None else whole.on(tasks)
 
 
 def _to_the_end(regrets: Floats, size: int) -> Floats:  # (k, M) -> (K, M)
@@ -109,9 +117,10 @@ def _of_origin(table: CurveTable, origin: Origin) -> CurveTable:
     return table.take(np.flatnonzero(table.columns["origin"] == str(origin)))
 
 
-def _members(tables: Sequence[CurveTable], tasks: Sequence[str], metric: str, epoch: int) -> Floats:  # (k, M)
+def _members(tables: Sequence[CurveTable], candidates: Candidates, metric: str, judged: Sequence[str]) -> Floats:  # (k, M)
     """Scores of the members of a portfolio in their order, NaN where a task has fewer or one failed; no row if there is no portfolio."""
     found: dict[str, Floats] = {}
+    epoch = candidates.epoch
     first = {names_of(table)[0]: table for table in reversed(tables)}
     for table in tables:
         part = _of_origin(table, Origin.PORTFOLIO)
@@ -125,12 +134,13 @@ def _members(tables: Sequence[CurveTable], tasks: Sequence[str], metric: str, ep
                 lengths = ", ".join(map(str, sorted(set(part.columns["horizon"].tolist()))))
                 raise UserError(f"the portfolio was trained for {lengths} epochs on {name}, but the random configurations for {epoch}")
             found[name] = scores_of(part, whole[np.argsort(part.columns["trial"][whole], kind="stable")], metric, epoch)
-    if found and (missing := [task for task in tasks if task not in found]):
+    if found and (missing := [task for task in judged if task not in found]):
         raise UserError(
-            f"the portfolio was trained on {', '.join(found)}, but not on {', '.join(missing)}: train it there, or leave it out"
+            f"the portfolio was trained on {', '.join(found)}, but not on {', '.join(missing)}: train it there, leave it out, or judge on "
+            "others (`--tasks`)"
         )
-    members = np.full((max(map(len, found.values()), default=0), len(tasks)), np.nan)
-    for t, task in enumerate(tasks):
+    members = np.full((max(map(len, found.values()), default=0), len(candidates.tasks)), np.nan)
+    for t, task in enumerate(candidates.tasks):
         values = found.get(task, np.empty(0))
         members[: len(values), t] = np.where(np.isfinite(values), values, np.nan)
     return members

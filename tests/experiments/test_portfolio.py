@@ -23,13 +23,16 @@ from lcbench.rundir import write_header
 from lcbench.space import key, lcbench_space, plain
 from lcbench.store import write_curves
 from lcbench.table import CurveTable
+from lcbench.task import TaskInfo
 from optimizers.greedy import greedy, regrets_of
 from optimizers.portfolio import read_members
 from optimizers.portfolio_file import read_portfolio
+from pipeline.spaces import apt2021
 from tests.lcbench.curve_strategies import TASK
 from tests.lcbench.tables import fake_table, fake_training
 
 SHIPPED = ROOT / "experiments/portfolios/greedy2021.json"
+OURS = ROOT / "experiments/portfolios/greedy2026.json"
 PUBLISHED = Path(os.environ.get("PORTFOLIOS_DIR", "")) / "TPAMI.2021.3067763" / "greedy_portfolio.json"
 OTHER = replace(TASK, name="other")
 
@@ -290,7 +293,24 @@ def test_the_shipped_portfolio_is_converted_from_the_published_one_byte_for_byte
     assert "note:" not in said(capsys)
 
 
-@pytest.mark.parametrize(("words", "path"), [(["portfolio=none"], None), (["portfolio=greedy2021"], SHIPPED)])
+def test_our_portfolio_is_made_from_the_recordings_that_ship(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    assert main(["build", "lcbench/data/apt2021.h5", "--to", str(tmp_path / OURS.name)]) == 0
+    assert (tmp_path / OURS.name).read_bytes() == OURS.read_bytes()
+
+
+@pytest.mark.parametrize("n_categorical", [0, 3])
+def test_every_member_of_our_portfolio_is_legal(n_categorical):
+    space = apt2021.space(TaskInfo("any", "classification", None, 0, "drawn", 900, 100, 100, 9, 2, n_categorical)).space
+    members, notes = read_members(OURS, space)
+    assert len(members) == 16
+    assert all("dropped" in note and ("embedding" in note or "learned." in note) for note in notes)
+    assert bool(notes) == (n_categorical == 0)  # embeddings need columns of categories
+
+
+@pytest.mark.parametrize(
+    ("words", "path"), [(["portfolio=none"], None), (["portfolio=greedy2021"], SHIPPED), (["portfolio=greedy2026"], OURS)]
+)
 def test_its_yaml_names_it_and_none_is_none(words, path):
     register()
     with initialize_config_dir(str(CONF), version_base="1.3"):

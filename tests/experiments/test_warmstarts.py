@@ -136,6 +136,13 @@ def test_some_tasks_are_judged_by_what_was_chosen_from_all(found):
         found.on(["four"])
 
 
+def test_a_portfolio_is_needed_only_on_the_tasks_that_are_judged(found):
+    tables = _tables(_members(101, 100, 102))
+    some = warm_starts([*tables[:2], tables[2].take(range(N))], size=3, seeds=SEEDS, tasks=["two", "one"])
+    for name, regrets in found.regrets.items():
+        assert some.regrets[name] == pytest.approx(regrets[:, [1, 0]])
+
+
 def test_no_training_is_no_comparison(capsys, tmp_path):
     assert main([str(tmp_path / "any.h5"), "--size", "0"]) == 2
     assert "`--size` is 0, but must be at least 1 training" in capsys.readouterr().err
@@ -178,7 +185,7 @@ def _of_rows(checksum):
         (lambda: _tables()[:1], "at least two tasks"),
         (lambda: [], "at least two tasks"),
         (lambda: [_tables()[0].take(range(9)), _tables()[1].take(range(9, 18))], "all trained on at least two tasks"),
-        (lambda: [*_tables(_members(100))[:1], *_tables()[1:]], "not on two, three"),
+        (lambda: [*_tables(_members(100))[:1], *_tables()[1:]], "not on two, three: train it there, leave it out, or judge on others"),
         (lambda: _tables([fake_training(100, origin="portfolio", horizon=6)]), "for 6 epochs on one, but the random configurations for 12"),
         (lambda: [table.take(range(9)) for table in _tables()], "Hyperband needs"),
         (lambda: _tables([*_members(100), fake_training(100, origin="portfolio", seed=2)]), "more than once on one"),

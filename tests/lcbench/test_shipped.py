@@ -43,6 +43,23 @@ def test_it_is_whole_and_not_too_large():
     assert sum(path.stat().st_size for path in Path(SHIPPED).parent.iterdir()) <= 25 * 2**20
 
 
+@pytest.mark.parametrize("name", ["apt2021", "greedy2021"])
+def test_the_recordings_of_the_joint_space_are_whole(name):
+    path = SHIPPED.parent / f"{name}.h5"
+    assert verify_curves(path) == []
+    tables = list(Database(path))
+    assert len(tables) == 22
+    for table in tables:
+        assert (table.space.name, table.n_entries, set(table.columns["seed"])) == ("apt2021", 51, {1})
+        assert table.columns["trial"].tolist() == tables[0].columns["trial"].tolist()
+        assert (table.columns["length"] == 51).mean() > 0.9
+
+
+def test_the_card_of_the_joint_recordings_is_of_this_very_file():
+    path = SHIPPED.parent / "apt2021.h5"
+    assert hashlib.sha256(path.read_bytes()).hexdigest() in path.with_suffix(".md").read_text()
+
+
 def test_the_card_is_of_this_very_file():
     card = (SHIPPED.parent / "README.md").read_text()
     assert hashlib.sha256(SHIPPED.read_bytes()).hexdigest() in card
