@@ -156,7 +156,7 @@ def test_members_that_cannot_be_refitted_stay_as_they_were_and_are_named(copy, t
     check_same(copy / "refitted", copy / "predictor")
 
 
-@pytest.mark.parametrize(("seconds", "n_parts"), [(0.0, 4), (1000.0, 1)])
+@pytest.mark.parametrize(("seconds", "n_parts"), [(0.0, 2), (1000.0, 1)])
 def test_further_seeds_are_added_only_as_long_as_there_is_time(copy, task, monkeypatch, seconds, n_parts):
     refitting = refit.run_in_child
 
@@ -165,7 +165,7 @@ def test_further_seeds_are_added_only_as_long_as_there_is_time(copy, task, monke
         return answer._replace(seconds=seconds) if isinstance(answer, Refitted) else answer
 
     monkeypatch.setattr(refit, "run_in_child", slow)
-    trainer = Refit(copy, RawTable.of(task), "train", ROOMY, workers=2, deadline=time.monotonic() + 300, parts=4)
+    trainer = Refit(copy, RawTable.of(task), "train", ROOMY, workers=2, deadline=time.monotonic() + 300, parts=4 if seconds else 2)
     told = trainer(METRICS["accuracy"], Console(quiet=True))
     predictor = Predictor.load(copy)
     assert {len(parts) for parts in predictor.members} == {n_parts}
