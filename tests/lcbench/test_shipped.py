@@ -46,6 +46,7 @@ def test_it_is_whole_and_not_too_large():
 @pytest.mark.parametrize("name", ["apt2021", "greedy2021"])
 def test_the_recordings_of_the_joint_space_are_whole(name):
     path = SHIPPED.parent / f"{name}.h5"
+    assert verify_curves(path) == []
     tables = list(Database(path))
     assert len(tables) == 22
     for table in tables:
