@@ -192,6 +192,7 @@ def _ended(process):
     process.stdout.close()
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_is_started_again_loses_nothing():
     """And one that is not is said to be gone."""
     with socket.socket() as found:

@@ -156,7 +156,7 @@ def test_members_that_cannot_be_refitted_stay_as_they_were_and_are_named(copy, t
     check_same(copy / "refitted", copy / "predictor")
 
 
-@pytest.mark.parametrize(("seconds", "n_parts"), [(0.0, 2), (1000.0, 1)])
+@pytest.mark.parametrize(("seconds", "n_parts"), [pytest.param(0.0, 2, marks=pytest.mark.slow), (1000.0, 1)])
 def test_further_seeds_are_added_only_as_long_as_there_is_time(copy, task, monkeypatch, seconds, n_parts):
     refitting = refit.run_in_child
 
