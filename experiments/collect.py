@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from experiments import build
-from experiments.collection import FIXED, GROWS, CollectionDirectory, Draws, Recording, Wanted, read_about
+from experiments.collection import FINE, FIXED, GROWS, CollectionDirectory, Draws, Recording, Wanted, read_about
 from experiments.config import register
 from experiments.door import CONF, Door
 from experiments.executors import Workers, cores
@@ -29,7 +29,7 @@ from experiments.records import check_folder
 from lcbench.commands.progress import progress_bar
 from lcbench.errors import UserError
 from lcbench.header import provenance_now
-from lcbench.query import Query, Status
+from lcbench.query import Query
 from lcbench.rundir import HEADER, read_header, write_header
 from lcbench.schema import PER_SEED
 from lcbench.task import UNKNOWN, is_same_task
@@ -47,8 +47,6 @@ SHARES = 4
 """A chunk is at most one of so many shares per worker of what is left, so that all workers end at about the same time."""
 PATIENCE = 20
 """If so many trainings on a task have failed and none has ended well, something is wrong with all of them."""
-FINE = {Status.SUCCESS, Status.DIVERGED}
-"""How a training may end that is not to be made again."""
 SHARED = ("space", "metric", "trial", "openml")
 """Keys that the runs of a collection have from it."""
 

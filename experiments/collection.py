@@ -39,6 +39,8 @@ FIXED = ("space", "epochs", "draw", "metric")
 """What a collection cannot change once something is recorded."""
 GROWS = ("tasks", "configs", "seeds")
 """What a collection may have more of later."""
+FINE = {Status.SUCCESS, Status.DIVERGED}
+"""How a training may end that is not made again: it would diverge again."""
 JOURNAL = "collect.journal"
 
 
@@ -156,7 +158,7 @@ class Wanted:
 
 
 def _is_missing(status: str | None, retry: bool) -> bool:
-    return status is None or (retry and status not in (Status.SUCCESS, Status.DIVERGED))  # it would diverge again
+    return status is None or (retry and status not in FINE)
 
 
 class CollectionDirectory:

@@ -143,7 +143,6 @@ class Refit:
         """Train members with further seeds, round by round, as long as they would end in time; what fails or is cut is left out."""
         names, added = list(seconds), 0
         for repeat in range(1, self.parts):
-            names = [name for name in names if time.monotonic() + MARGIN * seconds[name] < self.deadline]
             answers = dict(self._side_by_side(names, folder, repeat, seconds))
             names = [name for name in names if isinstance(answers[name], Refitted)]
             for name in names:
