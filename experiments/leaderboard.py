@@ -44,12 +44,14 @@ def models_table(predictor: Predictor) -> str:
 
 def _words(parts: Sequence[Part]) -> tuple[str, str]:
     """Preprocessing and estimator of a member."""
+    from pipeline.predictor import FittedNetwork
+
     folds = f" × {len(parts)} folds" if len(parts) > 1 else ""
-    settings = getattr(parts[0].model, "settings", None)
-    if settings is None:
-        return "its own", f"{getattr(parts[0].model, 'name', '')}{folds}"
-    steps = [str(settings[name]) for name in PREPROCESSING]
-    return ", ".join(step for step in steps if step != "none"), f"{settings['network']}, {settings['optimizer']}{folds}"
+    model = parts[0].model
+    if not isinstance(model, FittedNetwork):
+        return "its own", f"{getattr(model, 'name', '')}{folds}"
+    steps = [str(model.settings[name]) for name in PREPROCESSING]
+    return ", ".join(step for step in steps if step != "none"), f"{model.settings['network']}, {model.settings['optimizer']}{folds}"
 
 
 def statistics(summary: Mapping[str, Any]) -> str:

@@ -4,12 +4,14 @@ The references are what people would fit first, with the defaults of their libra
 run have been trained on a part of these unless the run was refitted. What was fitted is kept in ``RUNS/yardstick``, so that a second look
 takes no time. ``--csv FILE`` adds the scores to those of other runs in a file, so that several machines make one table; without RUNS the
 table of the file is printed.
+
+A difference of two models has two errors: other seeds would give other models, and other test rows other scores. The first is estimated
+over the seeds, which share their test rows, the second for every run by a paired bootstrap of them.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,13 +29,20 @@ from experiments.leaderboard import ranked
 from experiments.records import finished_runs
 from lcbench.errors import UserError, in_words
 from lcbench.files import replacing
+from lcbench.metric import Metric
+from pipeline.members import read_kept
 from pipeline.metrics import metric_for, score
+from pipeline.predictor import FOLDER, REFITTED, Predictor
 from pipeline.tasks import Task
 
 MODELS = ("network", "single", "ensemble", "refitted")
 """Of a run: the best network and the best single model by their validation scores, and the ensemble as it was chosen and refitted."""
-KEY = ("task", "space", "optimizer", "seed")
+RUN = ("task", "space", "optimizer", "seed")
 """What tells runs apart."""
+KEY = (*RUN, "model")
+"""What tells rows apart."""
+SAMPLES = 400
+"""Bootstrap samples of the test rows."""
 ENSEMBLES = ("ensemble", "refitted")
 """Two states of one model, which are no rivals."""
 
@@ -104,7 +113,10 @@ REFERENCES: dict[str, Callable[[Task, int], NDArray[Any]]] = {
 
 
 def rows(folder: Path, wanted: Sequence[str], console: Console) -> Iterator[dict[str, Any]]:
-    """One row per run: task, seed, metric, and the test score of every wanted reference and of the run's models.
+    """One row for every run and model, the wanted references and `MODELS`.
+
+    ``score`` is that on the test rows, ``error_ensemble`` and ``error_refitted`` the standard error over the test rows of its difference
+    to these, NaN where there are none.
 
     Raises:
         UserError: if no run kept its models and has test rows.
@@ -114,8 +126,9 @@ def rows(folder: Path, wanted: Sequence[str], console: Console) -> Iterator[dict
         raise UserError(f"{folder} holds no finished run that kept its models and has test rows: give what `runs=` was")
     start = time.monotonic()
     for number, (path, summary) in enumerate(runs):
-        file = folder / "yardstick" / f"{summary['task']}-{summary['seed']}-{summary['metric']['name']}.json"
-        kept = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        task = build.build_task(build.config_of(path))
+        file = folder / "yardstick" / f"{summary['task']}-{summary['seed']}.npz"
+        kept = dict(np.load(file)) if file.exists() else {}
         missing = [name for name in wanted if name not in kept]
         if missing:
             gone = time.monotonic() - start
@@ -123,49 +136,85 @@ def rows(folder: Path, wanted: Sequence[str], console: Console) -> Iterator[dict
             console.print(
                 f"{clock_text(gone)} gone{left}: {', '.join(missing)} on {summary['task']}, seed {summary['seed']}", highlight=False
             )
-            kept |= references(path, summary, missing)
+            kept |= references(task, summary["seed"], missing)
             file.parent.mkdir(exist_ok=True)
-            with replacing(file) as temporary:
-                temporary.write_text(json.dumps(kept), encoding="utf-8")
-        metric = {"metric": summary["metric"]["name"], "direction": summary["metric"]["direction"]}
-        yield {**{name: summary[name] for name in (*KEY, "seconds")}, **metric, **{name: kept[name] for name in wanted}, **models(summary)}
+            with replacing(file) as temporary, temporary.open("wb") as stream:
+                np.savez_compressed(stream, **kept)
+        metric = metric_for(summary["metric"]["name"], task.info)
+        about = {**{name: summary[name] for name in (*RUN, "seconds")}, "metric": metric.name, "direction": metric.direction}
+        answers = {**{name: kept[name] for name in wanted}, **models(path, summary, task)}
+        yield from ({**about, **row} for row in judged(metric, task.y[task.test], answers))
 
 
-def references(path: Path, summary: Mapping[str, Any], names: Sequence[str]) -> dict[str, float]:
-    """Test scores of references on the task of a run."""
-    task = build.build_task(build.config_of(path))
-    metric = metric_for(summary["metric"]["name"], task.info)
-    return {name: score(metric, task.y[task.test], REFERENCES[name](task, summary["seed"])) for name in names}
+def references(task: Task, seed: int, names: Sequence[str]) -> dict[str, NDArray[Any]]:  # name -> (n_test, C)
+    """What references answer on the test rows of a task."""
+    return {name: REFERENCES[name](task, seed) for name in names}
 
 
-def models(summary: Mapping[str, Any]) -> dict[str, float]:
-    """Test scores of what a run found, see `MODELS`."""
-    best = ranked(summary)
-    test = f"test_{summary['metric']['name']}"
-    networks = [model["test_score"] for model in best if model["name"][0].isdigit()]
-    refitted = summary["ensemble"].get("refit", {}).get("scores", {}).get(test, np.nan)
-    found = (networks[0] if networks else np.nan, best[0]["test_score"], summary["ensemble"]["scores"][test], refitted)
-    return dict(zip(MODELS, found, strict=True))
+def models(path: Path, summary: Mapping[str, Any], task: Task) -> dict[str, NDArray[Any]]:  # name -> (n_test, C)
+    """What the models of a run answer on the test rows, see `MODELS`; without what it has not."""
+    best = [model["name"] for model in ranked(summary)]
+    network = next((name for name in best if name[0].isdigit()), None)
+    chosen = {"network": network, "single": best[0]}
+    found: dict[str, NDArray[Any]] = {role: kept.test for role, name in chosen.items() if name and (kept := read_kept(path, name))}
+    for role, folder in (("ensemble", path / FOLDER), ("refitted", path / REFITTED)):
+        if folder.exists():
+            predictor = Predictor.load(folder)
+            found[role] = predictor.answer(predictor.columns.read(task.X.iloc[task.test]))
+    return found
+
+
+def judged(metric: Metric, y: NDArray[Any], answers: Mapping[str, NDArray[Any]]) -> Iterator[dict[str, Any]]:
+    """The row of each model, see `rows`."""
+    values = [score(metric, y, answer) for answer in answers.values()]
+    again = resampled(metric, y, list(answers.values()))
+    names = list(answers)
+    errors = {f"error_{best}": (again - again[names.index(best)]).std(1) if best in names else [np.nan] * len(names) for best in ENSEMBLES}
+    for number, name in enumerate(names):
+        yield {"model": name, "score": values[number], **{column: error[number] for column, error in errors.items()}}
+
+
+def resampled(metric: Metric, y: NDArray[Any], answers: Sequence[NDArray[Any]]) -> NDArray[np.float64]:  # (m, SAMPLES)
+    """Scores of m models on test rows drawn with replacement, the same for all of them."""
+    rng = np.random.default_rng(0)
+    values = np.empty((len(answers), SAMPLES))
+    for sample in range(SAMPLES):
+        drawn = rng.integers(0, len(y), len(y))
+        values[:, sample] = [score(metric, y[drawn], answer[drawn]) for answer in answers]
+    return values
 
 
 def table(scores: pd.DataFrame, best: str) -> pd.DataFrame:
     """One row per task: mean test scores over the seeds, and how `best` stands among the references and the single models of the run.
 
-    ``place`` is *first*, *within 1 s.e.* of the first, or *behind* by how much; the standard error is that of the difference of the two
-    means over the seeds.
+    ``place`` is *first*, *within 1 s.e.* of the first by the standard error over the seeds of the difference of the two means, *within 1
+    s.e. of the test rows* by the mean of the seeds' standard errors over the rows, or *behind* by how much.
     """
-    columns = [name for name in (*REFERENCES, *MODELS) if name in scores and scores[name].notna().any()]
-    rivals = [name for name in columns if name == best or name not in ENSEMBLES]
     lines = []
     for task, group in scores.groupby("task", sort=False):
-        sign = 1 if group["direction"].iloc[0] == "maximize" else -1
-        means = group[columns].mean()
-        leader = str((sign * means[rivals]).idxmax())
-        behind = sign * (means[leader] - means[best])
-        error = float(np.sqrt((group[leader].var(ddof=1) + group[best].var(ddof=1)) / len(group))) if len(group) > 1 else 0.0
-        place = "first" if leader == best or behind <= 0 else "within 1 s.e." if behind <= error else f"behind {leader} by {behind:.2g}"
-        lines.append({"task": task, "metric": group["metric"].iloc[0], "seeds": len(group), **means, "place": place})
-    return pd.DataFrame(lines)
+        models = {str(name): part for name, part in group.groupby("model", sort=False)}
+        means = {name: models[name]["score"].mean() if name in models else np.nan for name in (*REFERENCES, *MODELS)}
+        seeds, metric = len(models[best]) if best in models else 0, group["metric"].iloc[0]
+        lines.append({"task": task, "metric": metric, "seeds": seeds, **means, "place": _place(models, best)})
+    return pd.DataFrame(lines).dropna(axis=1, how="all")
+
+
+def _place(models: Mapping[str, pd.DataFrame], best: str) -> str:
+    rivals = {name: part for name, part in models.items() if name == best or name not in ENSEMBLES}
+    if best not in rivals:
+        return "not measured"
+    sign = 1 if rivals[best]["direction"].iloc[0] == "maximize" else -1
+    leader = max(rivals, key=lambda name: (sign * rivals[name]["score"].mean(), name == best))
+    pair = [rivals[name]["score"] for name in (leader, best)]
+    behind = sign * (pair[0].mean() - pair[1].mean())
+    seeds = float(np.sqrt(sum(one.var(ddof=1) / len(one) for one in pair))) if len(pair[1]) > 1 else 0.0
+    if leader == best:
+        return "first"
+    if behind <= seeds:
+        return "within 1 s.e."
+    if behind <= rivals[leader][f"error_{best}"].mean():
+        return f"within 1 s.e. of the test rows ({leader} +{behind:.2g})"
+    return f"behind {leader} by {behind:.2g}"
 
 
 def joined(scores: pd.DataFrame, file: Path) -> pd.DataFrame:
@@ -173,7 +222,7 @@ def joined(scores: pd.DataFrame, file: Path) -> pd.DataFrame:
     if scores.empty:
         return pd.read_csv(file)
     scores = pd.concat([pd.read_csv(file), scores]) if file.exists() else scores
-    scores = scores.drop_duplicates([*KEY], keep="last").sort_values([*KEY], ignore_index=True)
+    scores = scores.drop_duplicates([*KEY], keep="last").sort_values([*RUN], kind="stable", ignore_index=True)
     with replacing(file) as temporary:
         scores.to_csv(temporary, index=False)
     return scores

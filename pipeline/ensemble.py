@@ -1,7 +1,6 @@
-"""Ensembles: greedy selection of models with replacement, by their stored predictions on the validation rows.
+"""Ensembles: weighted means of models, built one model at a time.
 
 Notation: m models, n validation rows, C columns of predictions (class probabilities, or 1 for a regression).
-Source: Caruana et al., Ensemble Selection from Libraries of Models, ICML 2004; Auto-PyTorch Tabular, section 3.4.
 """
 
 from __future__ import annotations
@@ -15,119 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lcbench.errors import UserError
-from lcbench.metric import METRICS, Metric
-from pipeline.metrics import Judge, losses
-
-MAX_ROWS = 50_000
-"""Rows that a selection looks at; tables with fewer validation rows are not affected."""
-BLOCK = 250_000
-"""Numbers of all candidates that are averaged at once: few enough to stay in the cache."""
-TIES = METRICS["cross_entropy"]
-"""What decides between classifiers that are equal in the metric."""
-SLACK = 1e-9
-"""What the sum of shares may exceed 1 by, because 0.1 + 0.2 > 0.3."""
-
-
-def select(
-    stack: Sequence[NDArray[Any]] | NDArray[Any],  # m of (n, C)
-    y: NDArray[Any],  # (n,)
-    metric: Metric,
-    *,
-    size: int = 50,
-    n_best: int = 50,
-    rng: np.random.Generator,
-    max_rows: int = MAX_ROWS,
-    shares: NDArray[np.float64] | None = None,  # (m,)
-) -> NDArray[np.int64]:  # (m,)
-    """How often each model is chosen; divided by `size`, the weights of the ensemble.
-
-    In each of `size` rounds the model is added that makes the loss of the averaged predictions smallest; the same model may be added
-    again. Of equals, the one that makes the cross-entropy of the average smallest is added, for a regression the one with the smallest
-    loss of its own (in Auto-PyTorch any of them: with a few hundred rows and accuracy most rounds are ties, which filled the ensemble
-    with poor models). Nothing stops at the best round, so more rounds may be worse than fewer. Time: O(m·n·C) per round.
-
-    Args:
-        stack: predictions of each model, probabilities or in the target's unit; also a list of memory-mapped arrays.
-        y: class codes, or the target.
-        metric: what is optimised.
-        size: rounds.
-        n_best: only so many models with the smallest loss of their own may be added; of equals as in a round, and then the first.
-        rng: breaks the ties that are left uniformly, and draws the rows of `max_rows`.
-        max_rows: with more rows, the rounds look at so many of them, drawn at random and the same in every round; the loss of single
-            models always counts all rows.
-        shares: what a model takes of a budget of 1, once, however often it is chosen; a model that would exceed it is not added.
-
-    Raises:
-        ValueError: if no model may be added: predictions that are not finite, or a loss that is undefined, rule a model out.
-    """
-    share = np.zeros(len(stack)) if shares is None else np.asarray(shares, np.float64)
-    single = np.array([losses(metric, y, one[None])[0] for one in stack])
-    able = np.isfinite(single) & (share <= 1 + SLACK)
-    if not able.any():
-        raise ValueError("no model can be chosen: none has finite predictions, a defined loss and a share within the budget")
-    second = np.array([_of_equals(metric, y, one) for one in stack])
-    best = sorted(np.lexsort((second, np.where(able, single, np.inf)))[: min(n_best, int(able.sum()))].tolist())
-    rows = np.sort(rng.choice(len(y), max_rows, replace=False)) if len(y) > max_rows else slice(None)
-    criteria = [metric, TIES] if _has_ties(metric, stack[0]) else [metric]
-    sums = [_Sum(Judge(one, y[rows]), [stack[j][rows] for j in best]) for one in criteria]
-    counts = np.zeros(len(stack), np.int64)
-    counts[best] = _greedy(sums, single[best], share[best], size, rng)
-    return counts
-
-
-def _has_ties(metric: Metric, predictions: NDArray[Any]) -> bool:  # (n, C)
-    """Whether models can be equal and yet differ in `TIES`."""
-    return predictions.shape[1] > 1 and metric.name != TIES.name
-
-
-def _of_equals(metric: Metric, y: NDArray[Any], predictions: NDArray[Any]) -> float:  # (n,), (n, C)
-    """By what models that are equal in the metric are told apart: the smaller, the better; 0 where by nothing."""
-    return float(losses(TIES, y, predictions[None])[0]) if _has_ties(metric, predictions) else 0.0
-
-
-def _greedy(
-    sums: Sequence[_Sum],
-    single: NDArray[np.float64],  # (m,) the loss of its own
-    share: NDArray[np.float64],  # (m,)
-    size: int,
-    rng: np.random.Generator,
-) -> NDArray[np.int64]:  # (m,)
-    counts = np.zeros(len(single), np.int64)
-    for chosen in range(size):
-        taken = counts > 0
-        equals = np.flatnonzero(taken | (share[taken].sum() + share <= 1 + SLACK))
-        for one in sums:
-            loss = one.losses_with(equals.tolist(), chosen)
-            equals = equals[loss == loss.min()]
-        pick = int(rng.choice(equals[single[equals] == single[equals].min()]))
-        for one in sums:
-            one.add(pick)
-        counts[pick] += 1
-    return counts
-
-
-class _Sum:
-    """The sum of what a metric sees of the models chosen so far."""
-
-    def __init__(self, judge: Judge, stack: Sequence[NDArray[Any]]) -> None:
-        self.judge = judge
-        self.seen = [judge.seen(one) for one in stack]
-        self.total = np.zeros(self.seen[0].shape)
-
-    def add(self, pick: int) -> None:
-        """Choose a model."""
-        self.total += self.seen[pick]
-
-    def losses_with(self, candidates: Sequence[int], chosen: int) -> NDArray[np.float64]:
-        """Losses if each candidate were added to the `chosen` ones; infinite where undefined."""
-        width = max(1, BLOCK // self.total.size)
-        values = []
-        for start in range(0, len(candidates), width):
-            averages = self.total + np.stack([self.seen[j] for j in candidates[start : start + width]])
-            averages /= chosen + 1
-            values.append(self.judge.values(averages))
-        loss = self.judge.metric.losses(np.concatenate(values))
-        return np.where(np.isnan(loss), np.inf, loss)
+from lcbench.metric import Metric
+from pipeline.metrics import losses
+from pipeline.selection import MAX_ROWS, SLACK, criterion, of_equals, select
 
 
 def combine(weights: Sequence[float], predictions: Sequence[NDArray[Any]]) -> NDArray[Any]:  # (m,), m of (n, C) -> (n, C)
@@ -155,6 +44,8 @@ class Ensemble:
 
     metric: Metric
     """What was optimised."""
+    selected_by: Metric
+    """What the selection looked at, see `criterion`."""
     members: tuple[str, ...]
     """Names of the models, the heaviest first."""
     weights: tuple[float, ...]
@@ -180,7 +71,7 @@ class Ensemble:
         if self.members == (self.best_single,):
             return f"the ensemble is {self.best_single} alone: {name} {value:.4g} on the validation rows"
         single = self.metric.value(self.best_single_loss)
-        pair = f"{name} {value:.4g} against {single:.4g} on the validation rows, which also chose its members"
+        pair = f"{name} {value:.4g} against {single:.4g} on the validation rows, whose {self.selected_by.name} chose its members"
         verdict = "is better than" if self.better else "is NOT better than its best single model,"
         return f"the ensemble of {len(self.members)} models {verdict} {self.best_single} alone: {pair}"
 
@@ -222,7 +113,7 @@ class EnsembleBuilder:
 
     What is kept, and so the ensemble, depends on the models and the seed, not on the order in which they arrive: the `n_best` smallest
     triples (loss, cross-entropy, name) are kept, and beside them the models that always stay; a model that was dropped could never have
-    come back. The ensemble is that of `select` on the kept models in the order of their names.
+    come back. The ensemble is that of `select` by their `criterion` on the kept models in the order of their names.
     """
 
     def __init__(
@@ -291,7 +182,7 @@ class EnsembleBuilder:
         loss = float(losses(self.metric, self.y, predictions[None])[0])
         if not np.isfinite(loss) or self._share(cost_ms) > 1 + SLACK:
             return (name,)
-        self._kept[name] = _Candidate(predictions, loss, _of_equals(self.metric, self.y, predictions), cost_ms, always)
+        self._kept[name] = _Candidate(predictions, loss, of_equals(self.metric, self.y, predictions), cost_ms, always)
         rivals = [kept for kept, one in self._kept.items() if not one.always]
         if len(rivals) <= self.n_best:
             return ()
@@ -312,15 +203,17 @@ class EnsembleBuilder:
             )
         names = self.names
         kept = [self._kept[name] for name in names]
+        stack, shares = [one.predictions for one in kept], np.array([self._share(one.cost_ms) for one in kept])
+        by = criterion(stack, self.y, self.metric, rng=np.random.default_rng(self.seed), shares=shares)
         counts = select(
-            [one.predictions for one in kept],
+            stack,
             self.y,
-            self.metric,
+            by,
             size=self.size,
             n_best=len(kept),
             rng=np.random.default_rng(self.seed),
             max_rows=self.max_rows,
-            shares=np.array([self._share(one.cost_ms) for one in kept]),
+            shares=shares,
         )
         members = sorted(np.flatnonzero(counts), key=lambda j: (-counts[j], names[j]))
         weights = tuple(float(counts[j] / self.size) for j in members)
@@ -329,6 +222,7 @@ class EnsembleBuilder:
         costs = [cost for j in members if (cost := kept[j].cost_ms) is not None]
         return Ensemble(
             metric=self.metric,
+            selected_by=by,
             members=tuple(names[j] for j in members),
             weights=weights,
             loss=float(losses(self.metric, self.y, together[None])[0]),

@@ -7,16 +7,22 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from experiments import yardstick
-from experiments.yardstick import MODELS, REFERENCES, constant, joined, linear, main, markdown, models, table
+from experiments.yardstick import MODELS, REFERENCES, constant, joined, judged, linear, main, markdown, table
+from lcbench.metric import METRICS
 from pipeline.tasks import bundled_task, file_task
 
 
-def _scores(**columns):
-    """Rows of one task with the same metric; what is not given is 0.5."""
-    n = len(next(iter(columns.values())))
-    plain = dict.fromkeys((*REFERENCES, *MODELS), [0.5] * n)
-    about = {"space": "apt2021", "optimizer": "bohb", "seed": range(n)}
-    return pd.DataFrame({"task": "t", **about, "metric": "accuracy", "direction": "maximize", **plain, **columns})
+def _scores(task="t", seed=0, optimizer="bohb", rows_error=0.0, direction="maximize", **models):
+    """Rows of one task, seeds from `seed` on; a model that is not given has 0.5."""
+    n = len(next(iter(models.values())))
+    about = {"task": task, "space": "apt2021", "optimizer": optimizer, "metric": "accuracy", "direction": direction}
+    errors = dict.fromkeys(("error_ensemble", "error_refitted"), rows_error)
+    scores = dict.fromkeys((*REFERENCES, *MODELS), [0.5] * n) | models
+    return pd.DataFrame(
+        {**about, "seed": seed + number, "model": name, "score": values[number], **errors}
+        for number in range(n)
+        for name, values in scores.items()
+    )
 
 
 def test_the_references_are_those_of_the_libraries():
@@ -41,15 +47,16 @@ def test_every_reference_takes_text_gaps_and_both_kinds(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("ensemble", "rival", "place"),
+    ("ensemble", "rival", "rows_error", "place"),
     [
-        ([0.9, 0.8], [0.8, 0.7], "first"),
-        ([0.80, 0.90], [0.86, 0.86], "within 1 s.e."),
-        ([0.80, 0.81], [0.86, 0.86], "behind CatBoost by 0.055"),
+        ([0.9, 0.8], [0.8, 0.7], 0.1, "first"),
+        ([0.80, 0.90], [0.86, 0.86], 0.0, "within 1 s.e."),
+        ([0.80, 0.81], [0.86, 0.86], 0.05, "behind CatBoost by 0.055"),
+        ([0.80, 0.81], [0.86, 0.86], 0.06, "within 1 s.e. of the test rows (CatBoost +0.055)"),
     ],
 )
-def test_a_place_is_first_near_or_behind(ensemble, rival, place):
-    found = table(_scores(ensemble=ensemble, CatBoost=rival), "ensemble")
+def test_a_place_is_first_near_or_behind(ensemble, rival, rows_error, place):
+    found = table(_scores(ensemble=ensemble, CatBoost=rival, rows_error=rows_error), "ensemble")
     assert found["place"].tolist() == [place]
     assert found["ensemble"].iloc[0] == pytest.approx(np.mean(ensemble))
     assert markdown(found).splitlines()[2].endswith(f"| {place} |")
@@ -62,27 +69,34 @@ def test_an_ensemble_is_no_rival_of_itself():
 
 
 def test_smaller_is_better_where_errors_are_measured():
-    scores = _scores(ensemble=[1.0], CatBoost=[0.4]).assign(direction="minimize")
+    scores = _scores(ensemble=[1.0], CatBoost=[0.4], direction="minimize")
     assert table(scores, "ensemble")["place"].iloc[0] == "behind CatBoost by 0.6"
 
 
-def test_the_models_of_a_run_are_chosen_by_their_validation_scores():
-    listed = [("00000-012", 0.7, 0.6), ("00001-050", 0.8, 0.5), ("linear", 0.9, 0.4)]
-    board = [{"name": name, "validation_score": val, "test_score": test, "weight": 0.0} for name, val, test in listed]
-    ensemble = {"models": board, "scores": {"test_accuracy": 0.65}}
-    found = models({"metric": {"name": "accuracy", "direction": "maximize"}, "ensemble": ensemble})
-    assert {name: found[name] for name in MODELS[:3]} == {"network": 0.5, "single": 0.4, "ensemble": 0.65}
-    assert np.isnan(found["refitted"])
+def test_the_error_over_the_rows_is_that_of_paired_differences():
+    """Of two models that err on other rows; for the same predictions there is none, however often both are wrong."""
+    rng = np.random.default_rng(1)
+    y = rng.integers(0, 2, 2000)
+    right = {name: rng.random(2000) < share for name, share in {"ensemble": 0.9, "CatBoost": 0.85}.items()}
+    answers = {name: np.eye(2)[np.where(hit, y, 1 - y)] for name, hit in right.items()}
+    found = pd.DataFrame(judged(METRICS["accuracy"], y, {**answers, "single": answers["ensemble"]})).set_index("model")
+    assert found["score"].to_dict() == pytest.approx(
+        {name: hit.mean() for name, hit in right.items()} | {"single": right["ensemble"].mean()}
+    )
+    differences = right["CatBoost"].astype(float) - right["ensemble"]
+    assert found.loc["CatBoost", "error_ensemble"] == pytest.approx(differences.std() / np.sqrt(len(y)), rel=0.12)
+    assert found.loc["single", "error_ensemble"] == 0
+    assert found["error_refitted"].isna().all()
 
 
 def test_scores_of_several_machines_make_one_table(tmp_path, capsys):
     file = tmp_path / "scores.csv"
     first, again, other = (
-        _scores(ensemble=[score]).assign(task=task, seed=seed) for score, task, seed in [(0.1, "b", 0), (0.2, "b", 0), (0.7, "a", 1)]
+        _scores(ensemble=[score], task=task, seed=seed) for score, task, seed in [(0.1, "b", 0), (0.2, "b", 0), (0.7, "a", 1)]
     )
-    assert joined(first, file)["ensemble"].tolist() == [0.1]
+    pd.testing.assert_frame_equal(joined(first, file), first)
     joined(again, file)
-    assert joined(other, file)[["task", "seed", "ensemble"]].to_numpy().tolist() == [["a", 1, 0.7], ["b", 0, 0.2]]
+    pd.testing.assert_frame_equal(joined(other, file), pd.concat([other, again], ignore_index=True))
     assert main(["--csv", str(file)]) == 0
     assert [line.split(" | ")[0] for line in capsys.readouterr().out.splitlines()[2:]] == ["| a", "| b"]
 
@@ -93,9 +107,14 @@ def test_one_command_makes_the_table_and_a_second_look_fits_nothing(door, capsys
     assert main([str(door.runs), "--csv", str(tmp_path / "scores.csv")]) == 0
     first = capsys.readouterr().out
     scores = pd.read_csv(tmp_path / "scores.csv")
-    assert scores["seed"].tolist() == [0, 1]
-    assert scores["ensemble"].tolist() == [summary["ensemble"]["scores"]["test_accuracy"] for summary in door.summaries()]
-    assert (scores[["linear", "LightGBM", "CatBoost"]] > 0.85).all(axis=None)
+    assert scores["seed"].unique().tolist() == [0, 1]
+    by_model = {name: part["score"].tolist() for name, part in scores.groupby("model")}
+    summaries = door.summaries()
+    assert by_model["ensemble"] == pytest.approx([summary["ensemble"]["scores"]["test_accuracy"] for summary in summaries])
+    best = [max(summary["ensemble"]["models"], key=lambda model: (model["validation_score"], model["weight"])) for summary in summaries]
+    assert by_model["single"] == by_model["network"] == pytest.approx([model["test_score"] for model in best])
+    assert min(by_model["linear"] + by_model["LightGBM"] + by_model["CatBoost"]) > 0.85
+    assert scores.loc[scores["model"] != "ensemble", "error_ensemble"].max() > 0
     monkeypatch.setattr(yardstick, "references", None)  # nothing could be fitted with it
     assert main([str(door.runs)]) == 0
     assert capsys.readouterr().out.splitlines()[-3:] == first.splitlines()[-3:]
@@ -109,5 +128,5 @@ def test_a_folder_without_runs_is_refused(tmp_path, capsys):
 
 
 def test_two_methods_on_one_task_are_two_rows(tmp_path):
-    both = pd.concat([_scores(ensemble=[0.1]), _scores(ensemble=[0.2]).assign(optimizer="random")])
-    assert len(joined(both, tmp_path / "scores.csv")) == 2
+    both = pd.concat([_scores(ensemble=[0.1]), _scores(ensemble=[0.2], optimizer="random")])
+    assert len(joined(both, tmp_path / "scores.csv")) == len(both)

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from lcbench.errors import UserError
 from lcbench.metric import METRICS
 from lcbench.task import TaskInfo
-from pipeline.ensemble import Ensemble, EnsembleBuilder, combine, select
+from pipeline.ensemble import Ensemble, EnsembleBuilder, combine
 from pipeline.metrics import losses, metric_for, score
+from pipeline.selection import select
 
 BINARY = TaskInfo("two", "classification", None, 0, "by hand", 9, 9, 9, 4, n_classes=2)
 CLASSES = ("accuracy", "balanced_accuracy", "cross_entropy", "roc_auc", "roc_auc_ovo", "f1_macro", "f1_micro", "f1_weighted", "mcc")
@@ -301,9 +302,10 @@ def test_the_words_say_when_an_ensemble_brings_nothing():
     assert f"is better than {many.best_single} alone: cross_entropy {many.loss:.4g} against" in many.words
     accuracy = METRICS["accuracy"]
     for loss in (0.1, 0.2, 0.1 - 1e-9):
-        found = Ensemble(accuracy, ("a", "b"), (0.5, 0.5), loss, "a", 0.1, None)
+        found = Ensemble(accuracy, METRICS["cross_entropy"], ("a", "b"), (0.5, 0.5), loss, "a", 0.1, None)
         assert not found.better
         assert f"is NOT better than its best single model, a alone: accuracy {1 - loss:.4g} against 0.9" in found.words
+        assert found.words.endswith("on the validation rows, whose cross_entropy chose its members")
 
 
 def test_regression_averages_in_the_unit_of_the_target():
