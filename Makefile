@@ -38,7 +38,7 @@ format: ## mend what lint and format can mend
 	$(PYTHON) -m ruff format .
 
 test: ## the tests, minutes
-	$(PYTHON) -m pytest -m "not slow" -n auto
+	$(PYTHON) -m pytest -m "not slow" -n auto --dist loadfile
 
 test-all: ## every test, the slow ones included
 	$(PYTHON) -m pytest

@@ -2,7 +2,7 @@
 
 Every finished run keeps the models that its ensemble could choose from. From them the ensemble is selected once more by accuracy (of
 equals by cross-entropy, as in the paper's system but for the ties) and by cross-entropy, and both are judged on the test rows, which
-neither has seen; the run itself takes what `pipeline.selection.criterion` says.
+neither has seen; the run itself takes what `pipeline.selection.criterion` says. Runs with a cap on latency are left out.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from experiments import build
 from experiments.records import finished_runs
@@ -42,24 +41,24 @@ def rows(folder: Path) -> Iterator[dict[str, Any]]:
         UserError: if there is no finished run.
     """
     for path, summary in finished_runs(folder):
-        names = sorted(model["name"] for model in (summary.get("ensemble") or {"models": ()})["models"])
-        kept = [one for name in names if (one := read_kept(path, name))]
-        if summary["metric"]["name"] != "accuracy" or not summary["split"]["n_test"] or len(kept) < 2:
+        options = build.config_of(path).ensemble
+        if not summary.get("ensemble") or summary["metric"]["name"] != "accuracy" or not summary["split"]["n_test"] or options.max_latency:
             continue
-        task, seed = build.build_task(build.config_of(path)), summary["seed"]
-        val, test = [one.val for one in kept], [one.test for one in kept]
-        by = criterion(val, task.y[task.val], ACCURACY, rng=np.random.default_rng(seed)).name
-        answers = {name: _selected(val, test, task.y[task.val], name, seed) for name in BY}
-        y = task.y[task.test]
-        accuracy, log_loss = ({name: score(metric, y, one) for name, one in answers.items()} for metric in (ACCURACY, CROSS_ENTROPY))
+        names = sorted(model["name"] for model in summary["ensemble"]["models"])
+        kept = [one for name in names if (one := read_kept(path, name))]
+        if len(kept) < 2:
+            continue
+        task, _ = build.searched_table(path)
+        val, y, seed = [one.val for one in kept], task.y[task.test], summary["seed"]
+        by = criterion(val, task.y[task.val], ACCURACY, rng=np.random.default_rng(seed), size=options.size).name
+        answers = {}
+        for name, metric in BY.items():
+            counts = select(val, task.y[task.val], metric, size=options.size, n_best=len(val), rng=np.random.default_rng(seed))
+            members = np.flatnonzero(counts)
+            answers[name] = combine((counts[members] / options.size).tolist(), [kept[j].test for j in members])
+        accuracy, log_loss = ({name: score(metric, y, one) for name, one in answers.items()} for metric in BY.values())
         more = {f"log_loss_{name}": value for name, value in log_loss.items()}
         yield {"task": summary["task"], "seed": seed, "tested": len(y), **accuracy, "chosen": accuracy[by], "by": by, **more}
-
-
-def _selected(val: Sequence[NDArray[Any]], test: Sequence[NDArray[Any]], y: NDArray[Any], by: str, seed: int) -> NDArray[Any]:
-    """What the ensemble that is selected by a metric answers on the test rows."""
-    counts = select(val, y, BY[by], n_best=len(val), rng=np.random.default_rng(seed))
-    return combine((counts / counts.sum()).tolist(), test)
 
 
 def words(found: pd.DataFrame) -> str:

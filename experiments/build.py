@@ -22,6 +22,7 @@ from experiments.records import stored_config
 from experiments.simulated import Simulated, Timed
 from lcbench.errors import UserError
 from lcbench.metric import Metric
+from lcbench.rundir import read_header
 from lcbench.task import TaskInfo
 from optimizers.optimizer import Optimizer
 from optimizers.portfolio import Portfolio, read_members
@@ -31,6 +32,7 @@ from optimizers.rungs import Ladder
 if TYPE_CHECKING:
     from experiments.recorded import Recorded
     from pipeline.live import LiveBenchmark
+    from pipeline.preprocessing.raw import RawTable
     from pipeline.spaces.search_space import SearchSpace
     from pipeline.tasks import Task
 
@@ -103,6 +105,21 @@ def build_task(config: DictConfig) -> Task:
 def config_of(run: Path) -> DictConfig:
     """The configuration of a recorded run; where OpenML's cache lies is no part of it, so that is left to the environment."""
     return OmegaConf.create({**stored_config(run / "config.yaml"), "openml": {"cache_dir": None}})
+
+
+def searched_table(run: Path) -> tuple[Task, RawTable]:
+    """The task of a recorded run, and its table, which is still that of the search.
+
+    Raises:
+        UserError: if the table or its splits have changed.
+    """
+    from pipeline.preprocessing.raw import RawTable
+
+    task = build_task(config_of(run))
+    raw = RawTable.of(task)
+    if raw.checksum() != read_header(run).provenance.get("table_crc32"):
+        raise UserError(f"the table of task {raw.info.name!r} has changed since the run in {run}: search again on the new one")
+    return task, raw
 
 
 def build_space(config: DictConfig, task: TaskInfo) -> SearchSpace:

@@ -29,7 +29,6 @@ from experiments.executors import cores
 from experiments.records import lock
 from lcbench.errors import UserError, in_words
 from lcbench.metric import Metric
-from lcbench.rundir import read_header
 from pipeline.ensemble import combine, mean
 from pipeline.members import Kept, read_kept
 from pipeline.metrics import metric_for, scores
@@ -96,7 +95,7 @@ class Refit:
         return cls(directory, raw, wish, limits, workers=workers, deadline=deadline, parts=parts)
 
     def __call__(self, metric: Metric, console: Console) -> dict[str, Any]:
-        """Write the folder ``refitted`` and return what there is to say of it.
+        """Write the folder ``refitted``, whose description says on which `rows`, and return what there is to say of it.
 
         Returns:
             ``{"rows", "seconds", "kept": {member: why it stayed as it was}, "scores": {"test_accuracy": …} or {}}``.
@@ -114,7 +113,7 @@ class Refit:
                 for kept in stayed.values():
                     copy_member(self.directory / FOLDER, kept, folder)
                 self._add_parts(seconds, tests, folder, console)
-                describe(folder, about)
+                describe(folder, about | {"rows": self.wish})
         finally:
             shutil.rmtree(self._table, ignore_errors=True)
         test = [mean(tests[name]) if name in tests else stayed[name].test for name in found]
@@ -206,10 +205,7 @@ def refit_run(path: Path, wish: str, console: Console) -> dict[str, Any]:
 def _refit_run(path: Path, wish: str, console: Console) -> dict[str, Any]:
     config = build.config_of(path)
     warm_up()
-    raw = RawTable.of(build.build_task(config))
-    header = read_header(path)
-    if raw.checksum() != header.provenance.get("table_crc32"):
-        raise UserError(f"the table of task {raw.info.name!r} has changed since the run in {path}: search again on the new one")
+    _, raw = build.searched_table(path)
     return Refit.of(config, path, raw, wish)(metric_for(config.metric, raw.info), console)
 
 

@@ -1,9 +1,9 @@
 """What runs reached beside what anybody gets without a search: ``python -m experiments.yardstick RUNS``.
 
 The references are what people would fit first, with the defaults of their libraries, on *all* rows that are not tested on; the models of a
-run have been trained on a part of these unless the run was refitted. What was fitted is kept in ``RUNS/yardstick``, so that a second look
-takes no time. ``--csv FILE`` adds the scores to those of other runs in a file, so that several machines make one table; without RUNS the
-table of the file is printed.
+run have been trained on a part of these unless the run was refitted. What references answer is kept in ``RUNS/yardstick``, so that a second
+look fits nothing. ``--csv FILE`` adds the scores to those of other runs in a file, so that several machines make one table; without RUNS
+the table of the file is printed.
 
 A difference of two models has two errors: other seeds would give other models, and other test rows other scores. The first is estimated
 over the seeds, which share their test rows, the second for every run by a paired bootstrap of them.
@@ -30,19 +30,18 @@ from experiments.records import finished_runs
 from lcbench.errors import UserError, in_words
 from lcbench.files import replacing
 from lcbench.metric import Metric
+from pipeline.ensemble import combine
 from pipeline.members import read_kept
-from pipeline.metrics import metric_for, score
-from pipeline.predictor import FOLDER, REFITTED, Predictor
+from pipeline.metrics import Judge, metric_for, score
+from pipeline.predictor import REFITTED, Predictor, description
 from pipeline.tasks import Task
 
 MODELS = ("network", "single", "ensemble", "refitted")
 """Of a run: the best network and the best single model by their validation scores, and the ensemble as it was chosen and refitted."""
 RUN = ("task", "space", "optimizer", "seed")
 """What tells runs apart."""
-KEY = (*RUN, "model")
-"""What tells rows apart."""
-SAMPLES = 400
-"""Bootstrap samples of the test rows."""
+SAMPLES, MOST = 400, 10_000
+"""Bootstrap samples of the test rows, and rows of a sample at most; errors are scaled to all of them."""
 ENSEMBLES = ("ensemble", "refitted")
 """Two states of one model, which are no rivals."""
 
@@ -126,61 +125,64 @@ def rows(folder: Path, wanted: Sequence[str], console: Console) -> Iterator[dict
         raise UserError(f"{folder} holds no finished run that kept its models and has test rows: give what `runs=` was")
     start = time.monotonic()
     for number, (path, summary) in enumerate(runs):
-        task = build.build_task(build.config_of(path))
-        file = folder / "yardstick" / f"{summary['task']}-{summary['seed']}.npz"
-        kept = dict(np.load(file)) if file.exists() else {}
-        missing = [name for name in wanted if name not in kept]
-        if missing:
-            gone = time.monotonic() - start
-            left = f", about {clock_text(gone / number * (len(runs) - number))} left" if number else ""
-            console.print(
-                f"{clock_text(gone)} gone{left}: {', '.join(missing)} on {summary['task']}, seed {summary['seed']}", highlight=False
-            )
-            kept |= references(task, summary["seed"], missing)
-            file.parent.mkdir(exist_ok=True)
-            with replacing(file) as temporary, temporary.open("wb") as stream:
-                np.savez_compressed(stream, **kept)
+        gone = time.monotonic() - start
+        left = f", about {clock_text(gone / number * (len(runs) - number))} left" if number else ""
+        console.print(f"{clock_text(gone)} gone{left}: {summary['task']}, seed {summary['seed']}", highlight=False)
+        task, raw = build.searched_table(path)
         metric = metric_for(summary["metric"]["name"], task.info)
         about = {**{name: summary[name] for name in (*RUN, "seconds")}, "metric": metric.name, "direction": metric.direction}
-        answers = {**{name: kept[name] for name in wanted}, **models(path, summary, task)}
+        file = folder / "yardstick" / f"{summary['task']}-{summary['seed']}-{raw.checksum():08x}.npz"
+        answers = {**references(task, summary["seed"], wanted, file), **models(path, summary, task)}
         yield from ({**about, **row} for row in judged(metric, task.y[task.test], answers))
 
 
-def references(task: Task, seed: int, names: Sequence[str]) -> dict[str, NDArray[Any]]:  # name -> (n_test, C)
-    """What references answer on the test rows of a task."""
-    return {name: REFERENCES[name](task, seed) for name in names}
+def references(task: Task, seed: int, names: Sequence[str], file: Path) -> dict[str, NDArray[Any]]:  # name -> (n_test, C)
+    """What references answer on the test rows of a task; what is not in the file yet is fitted and put there."""
+    kept = dict(np.load(file)) if file.exists() else {}
+    missing = [name for name in names if name not in kept]
+    if missing:
+        kept |= {name: REFERENCES[name](task, seed) for name in missing}
+        file.parent.mkdir(exist_ok=True)
+        with replacing(file) as temporary, temporary.open("wb") as stream:
+            np.savez_compressed(stream, **kept)
+    return {name: kept[name] for name in names}
 
 
 def models(path: Path, summary: Mapping[str, Any], task: Task) -> dict[str, NDArray[Any]]:  # name -> (n_test, C)
-    """What the models of a run answer on the test rows, see `MODELS`; without what it has not."""
+    """What the models of a run answer on the test rows, see `MODELS`; without what it has not.
+
+    An ensemble that was refitted on the test rows, too, is left out.
+    """
     best = [model["name"] for model in ranked(summary)]
     network = next((name for name in best if name[0].isdigit()), None)
-    chosen = {"network": network, "single": best[0]}
-    found: dict[str, NDArray[Any]] = {role: kept.test for role, name in chosen.items() if name and (kept := read_kept(path, name))}
-    for role, folder in (("ensemble", path / FOLDER), ("refitted", path / REFITTED)):
-        if folder.exists():
-            predictor = Predictor.load(folder)
-            found[role] = predictor.answer(predictor.columns.read(task.X.iloc[task.test]))
+    kept = {name: one.test for name in best if (one := read_kept(path, name))}
+    members = summary["ensemble"]["members"]
+    found: dict[str, NDArray[Any]] = {"network": kept[network]} if network else {}
+    found["single"] = kept[best[0]]
+    found["ensemble"] = combine(list(members.values()), [kept[name] for name in members])
+    if (path / REFITTED).exists() and description(path / REFITTED)["rows"] == "train":
+        predictor = Predictor.load(path / REFITTED)
+        found["refitted"] = predictor.answer(predictor.columns.read(task.X.iloc[task.test]))
     return found
 
 
 def judged(metric: Metric, y: NDArray[Any], answers: Mapping[str, NDArray[Any]]) -> Iterator[dict[str, Any]]:
     """The row of each model, see `rows`."""
-    values = [score(metric, y, answer) for answer in answers.values()]
-    again = resampled(metric, y, list(answers.values()))
-    names = list(answers)
-    errors = {f"error_{best}": (again - again[names.index(best)]).std(1) if best in names else [np.nan] * len(names) for best in ENSEMBLES}
-    for number, name in enumerate(names):
-        yield {"model": name, "score": values[number], **{column: error[number] for column, error in errors.items()}}
+    scale = np.sqrt(min(len(y), MOST) / len(y))
+    again = dict(zip(answers, resampled(metric, y, list(answers.values())), strict=True))
+    for name, answer in answers.items():
+        errors = {f"error_{best}": scale * np.nanstd(again[name] - again[best]) if best in again else np.nan for best in ENSEMBLES}
+        yield {"model": name, "score": score(metric, y, answer), **errors}
 
 
 def resampled(metric: Metric, y: NDArray[Any], answers: Sequence[NDArray[Any]]) -> NDArray[np.float64]:  # (m, SAMPLES)
-    """Scores of m models on test rows drawn with replacement, the same for all of them."""
+    """Scores of m models on test rows drawn with replacement, the same for all of them; NaN where a draw has no score."""
     rng = np.random.default_rng(0)
     values = np.empty((len(answers), SAMPLES))
     for sample in range(SAMPLES):
-        drawn = rng.integers(0, len(y), len(y))
-        values[:, sample] = [score(metric, y[drawn], answer[drawn]) for answer in answers]
+        drawn = rng.integers(0, len(y), min(len(y), MOST))
+        judge = Judge(metric, y[drawn])
+        values[:, sample] = [judge.values(judge.seen(answer[drawn])[None])[0] for answer in answers]
     return values
 
 
@@ -200,7 +202,8 @@ def table(scores: pd.DataFrame, best: str) -> pd.DataFrame:
 
 
 def _place(models: Mapping[str, pd.DataFrame], best: str) -> str:
-    rivals = {name: part for name, part in models.items() if name == best or name not in ENSEMBLES}
+    measured = {name: part for name, part in models.items() if part["score"].notna().any()}
+    rivals = {name: part for name, part in measured.items() if name == best or name not in ENSEMBLES}
     if best not in rivals:
         return "not measured"
     sign = 1 if rivals[best]["direction"].iloc[0] == "maximize" else -1
@@ -218,11 +221,15 @@ def _place(models: Mapping[str, pd.DataFrame], best: str) -> str:
 
 
 def joined(scores: pd.DataFrame, file: Path) -> pd.DataFrame:
-    """The scores beside those of a file, into which they are written; a run that was measured anew replaces its row."""
+    """The scores beside those of a file, into which they are written; a run that was measured anew replaces all its rows."""
     if scores.empty:
         return pd.read_csv(file)
-    scores = pd.concat([pd.read_csv(file), scores]) if file.exists() else scores
-    scores = scores.drop_duplicates([*KEY], keep="last").sort_values([*RUN], kind="stable", ignore_index=True)
+    if file.exists():
+        before = pd.read_csv(file)
+        again = pd.MultiIndex.from_frame(before[[*RUN]]).isin(pd.MultiIndex.from_frame(scores[[*RUN]]))
+        scores = pd.concat([before[~again], scores])
+    order = scores["model"].map([*REFERENCES, *MODELS].index)
+    scores = scores.assign(order=order).sort_values([*RUN, "order"], ignore_index=True).drop(columns="order")
     with replacing(file) as temporary:
         scores.to_csv(temporary, index=False)
     return scores
@@ -241,7 +248,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Fit what is missing, print the table, and return the exit code: 0 all is well, 2 it could not be done."""
     parser = argparse.ArgumentParser(prog="python -m experiments.yardstick", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("runs", type=Path, nargs="?", help="what `runs=` was; OpenML tasks are read from OPENML_CACHE_DIR")
-    parser.add_argument("--of", choices=MODELS, default="ensemble", help="whose place is said")
+    parser.add_argument("--of", choices=ENSEMBLES, default="ensemble", help="whose place is said")
     parser.add_argument(
         "--references", nargs="*", choices=list(REFERENCES), default=list(REFERENCES), help="only some of them: CatBoost takes longest"
     )

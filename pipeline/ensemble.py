@@ -134,7 +134,7 @@ class EnsembleBuilder:
             metric: what is optimised.
             size: rounds of the selection: weights are multiples of 1 / size.
             n_best: models that are kept, beside those that always stay.
-            seed: of ties and of the rows of `max_rows`.
+            seed: of ties, of folds (`criterion`) and of the rows of `max_rows`.
             max_latency: cap on the sum of the members' milliseconds per 1,000 rows; None for none.
             max_rows: see `select`.
 
@@ -204,7 +204,7 @@ class EnsembleBuilder:
         names = self.names
         kept = [self._kept[name] for name in names]
         stack, shares = [one.predictions for one in kept], np.array([self._share(one.cost_ms) for one in kept])
-        by = criterion(stack, self.y, self.metric, rng=np.random.default_rng(self.seed), shares=shares)
+        by = criterion(stack, self.y, self.metric, rng=np.random.default_rng(self.seed), size=self.size, shares=shares)
         counts = select(
             stack,
             self.y,

@@ -233,7 +233,7 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
 
 
 def describe(folder: Path, about: Mapping[str, Any]) -> None:
-    """Write predictor.json: `task`, `columns`, `classes`, and the weights of the `members`."""
+    """Write predictor.json: `task`, `columns`, `classes`, the weights of the `members`, and of a refit the `rows`."""
     (folder / "predictor.json").write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

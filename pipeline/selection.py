@@ -23,8 +23,9 @@ TIES = METRICS["cross_entropy"]
 """What decides between classifiers that are equal in the metric."""
 SLACK = 1e-9
 """What the sum of shares may exceed 1 by, because 0.1 + 0.2 > 0.3."""
-FOLDS, ROUNDS, ROWS = 5, 20, 5000
-"""Of the cross-validation that decides by what an ensemble for accuracy is selected: folds, rounds of each selection, rows at most."""
+FOLDS, ROUNDS, ROWS, NUMBERS = 5, 20, 5000, 130_000
+"""Of the cross-validation that decides by what an ensemble for accuracy is selected: folds; at most so many rounds of a selection, rows,
+and numbers of a model (with more than 26 classes fewer rows)."""
 
 
 def select(
@@ -48,7 +49,7 @@ def select(
     Args:
         stack: predictions of each model, probabilities or in the target's unit; also a list of memory-mapped arrays.
         y: class codes, or the target.
-        metric: what is optimised.
+        metric: what every round looks at.
         size: rounds.
         n_best: only so many models with the smallest loss of their own may be added; of equals as in a round, and then the first.
         rng: breaks the ties that are left uniformly, and draws the rows of `max_rows`.
@@ -80,33 +81,34 @@ def criterion(
     metric: Metric,
     *,
     rng: np.random.Generator,
+    size: int = 50,
     shares: NDArray[np.float64] | None = None,  # (m,)
 ) -> Metric:
     """By what `select` finds the ensemble that is best in a metric on other rows: the metric itself, for accuracy mostly cross-entropy.
 
     Accuracy counts whole rows, so fifty rounds find averages that are right on the few rows that decide, and right nowhere else. Where
     there are many classes and poor probabilities it is the better guide all the same. So both select on four fifths of the rows, and
-    judge the rest: accuracy must be ahead by more than one standard error over the rows.
+    judge the rest: where they disagree, accuracy must be right more often by more than one standard error (McNemar's).
 
     Args:
-        stack: see `select`.
+        stack: finite predictions of each model, see `select`.
         y: class codes, or the target.
         metric: what the ensemble is to be good in.
         rng: draws folds and rows, and breaks ties.
+        size: rounds of the selection; one round takes the model that is best in the metric.
         shares: see `select`.
     """
-    if metric.name != "accuracy" or len(y) < FOLDS:
+    if metric.name != "accuracy" or size == 1 or len(y) < FOLDS:
         return metric
-    rows = rng.permutation(len(y))[:ROWS]
-    ahead = np.empty(len(rows))
+    rows = rng.permutation(len(y))[: max(FOLDS, min(ROWS, NUMBERS // stack[0].shape[1]))]
+    won = lost = 0
     for fold in range(FOLDS):
-        held = np.arange(len(rows)) % FOLDS == fold
-        train, test = rows[~held], rows[held]
+        test, train = rows[fold::FOLDS], np.delete(rows, np.s_[fold::FOLDS])
         seen, left = [one[train] for one in stack], np.stack([one[test] for one in stack])
-        counts = [select(seen, y[train], by, size=ROUNDS, n_best=len(seen), rng=rng, shares=shares) for by in (TIES, metric)]
+        counts = [select(seen, y[train], by, size=min(ROUNDS, size), n_best=len(seen), rng=rng, shares=shares) for by in (TIES, metric)]
         smooth, sharp = (np.tensordot(one, left, 1).argmax(1) == y[test] for one in counts)
-        ahead[held] = sharp.astype(float) - smooth
-    return metric if ahead.mean() > ahead.std() / np.sqrt(len(rows)) else TIES
+        won, lost = won + int((sharp & ~smooth).sum()), lost + int((smooth & ~sharp).sum())
+    return metric if won > lost and (won - lost) ** 2 > won + lost else TIES
 
 
 def _has_ties(metric: Metric, predictions: NDArray[Any]) -> bool:  # (n, C)

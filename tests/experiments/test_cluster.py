@@ -139,7 +139,7 @@ def _assert_each_once(found, tasks, configs, seeds):
 
 def test_a_worker_that_dies_loses_nothing(tmp_path):
     words = ("tasks=wine", "configs=30", "seeds=1,2", "epochs=20")
-    found, killed = _collect_while_workers_die(tmp_path, words, 1.0, random.Random(0), most=1)
+    found, killed = _collect_while_workers_die(tmp_path, words, 0.3, random.Random(0), most=1)
     assert killed > 0
     _assert_each_once(found, ("wine",), 30, (1, 2))
 

@@ -112,7 +112,7 @@ def command(folder, *words):
 
 
 @pytest.mark.parametrize("most", [1, pytest.param(5, marks=pytest.mark.slow)])
-def test_killed_several_times_it_ends_with_the_same_database(whole, tmp_path, most):
+def test_killed_it_ends_with_the_same_database(whole, tmp_path, most):
     rng, kills = random.Random(most), 0
     words = command(tmp_path, "tasks=wine,iris", "configs=6", "seeds=1,2")
     journal = tmp_path / "default/wine/lcbench/journals/collect.journal"

@@ -64,7 +64,7 @@ def test_a_run_leaves_a_summary_and_a_database_that_hold_every_epoch(door):
 
 
 def test_same_seed_in_two_processes_gives_the_same_summary(door):
-    options = ("budget.trials=5", "executor=serial", "ensemble.size=0", "seed=3")
+    options = ("budget.trials=5", "executor=serial", "seed=3")
     first = door(*FAST, *options)
     second = door(*FAST, *options, f"runs={door.runs}/again")
     assert first.returncode == second.returncode == 0
@@ -103,13 +103,14 @@ def test_a_larger_budget_extends_a_run_when_asked(door):
 @pytest.mark.parametrize(
     ("executor", "kills", "more"),
     [
-        pytest.param("serial", 2, ("budget.trials=5",), id="serial"),
+        pytest.param("serial", 2, ("budget.trials=5", "fidelity.max_epochs=6"), id="serial"),
         pytest.param("local", 5, ("budget.trials=12",), id="local", marks=pytest.mark.slow),
         pytest.param("serial", 1, ("budget.trials=4", "cross_validation=3"), id="cross-validated", marks=pytest.mark.slow),
     ],
 )
 def test_killed_at_random_moments_it_ends_with_the_trials_of_an_uninterrupted_run(door, executor, kills, more):
     options = ("task=breast_cancer", f"executor={executor}", "fidelity.max_epochs=24", "fidelity.min_epochs=3", *more)
+    most = 10 if "fidelity.max_epochs=6" in more else 25  # entries between two kills
     whole = door(*options, f"runs={door.runs}/whole")
     assert whole.returncode == 0, whole.stderr
     rng, acknowledged, killed = random.Random(0), {}, 0
@@ -117,7 +118,8 @@ def test_killed_at_random_moments_it_ends_with_the_trials_of_an_uninterrupted_ru
     while not (directory / "DONE").exists():
         process = door.start(*options, f"runs={door.runs}/killed")
         if killed < kills:
-            _wait_for_epochs(directory, sum(acknowledged.values()) + rng.randint(1, 25), process)
+            _wait_for_epochs(directory, sum(acknowledged.values()) + rng.randint(1, most), process)
+            assert process.poll() is None, "the run had ended before it was killed"
             process.send_signal(signal.SIGKILL)
             killed += 1
         process.communicate()

@@ -64,6 +64,10 @@ def test_without_test_rows_a_run_ends_with_a_model_and_no_test_scores(door, tmp_
     with (directory / "ensemble.csv").open() as file:
         assert float(list(csv.DictReader(file))[-1]["val_score"]) == pytest.approx(ensemble["scores"][f"val_{summary['metric']['name']}"])
     assert (Predictor.load(directory).predict(table).astype(int) == table["label"]).mean() > 0.9
+    if "refit=all" in more:  # one finished run is enough to be reported again
+        again = door(*options, "traditional=[knn]", "executor=serial", "budget.trials=2", *more)
+        assert again.returncode == 0, again.stderr
+        assert ensemble["words"] in again.stdout
 
 
 def test_extended_it_keeps_the_models_that_it_had(door):

@@ -1,5 +1,7 @@
 """The table of whole runs beside the defaults of other libraries."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,8 +9,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from experiments import yardstick
-from experiments.yardstick import MODELS, REFERENCES, constant, joined, judged, linear, main, markdown, table
+from experiments.yardstick import MODELS, REFERENCES, constant, joined, judged, linear, main, markdown, models, table
 from lcbench.metric import METRICS
+from pipeline.predictor import describe
 from pipeline.tasks import bundled_task, file_task
 
 
@@ -89,12 +92,33 @@ def test_the_error_over_the_rows_is_that_of_paired_differences():
     assert found["error_refitted"].isna().all()
 
 
+def test_the_models_of_a_run_are_chosen_by_their_validation_scores(tmp_path, monkeypatch):
+    listed = {"00000-012": 0.7, "00001-050": 0.8, "linear": 0.9}
+    board = [{"name": name, "validation_score": val, "test_score": 0.0, "weight": 0.0} for name, val in listed.items()]
+    answers = {name: np.full((2, 1), val, np.float32) for name, val in listed.items()}
+    monkeypatch.setattr(yardstick, "read_kept", lambda path, name: SimpleNamespace(test=answers[name]))
+    ensemble = {"models": board, "members": {"00000-012": 0.5, "linear": 0.5}}
+    summary = {"metric": {"name": "accuracy", "direction": "maximize"}, "ensemble": ensemble}
+    found = {role: float(answer[0, 0]) for role, answer in models(tmp_path, summary, None).items()}
+    assert found == pytest.approx({"network": 0.8, "single": 0.9, "ensemble": 0.8})
+    (tmp_path / "refitted").mkdir()
+    describe(tmp_path / "refitted", {"rows": "all"})  # has learnt the test rows
+    assert "refitted" not in models(tmp_path, summary, None)
+
+
+def test_what_has_no_score_leads_nothing():
+    found = table(_scores(ensemble=[0.8], constant=[np.nan], linear=[0.7]), "ensemble")
+    assert found["place"].tolist() == ["first"] and "constant" not in found
+
+
 def test_scores_of_several_machines_make_one_table(tmp_path, capsys):
     file = tmp_path / "scores.csv"
     first, again, other = (
         _scores(ensemble=[score], task=task, seed=seed) for score, task, seed in [(0.1, "b", 0), (0.2, "b", 0), (0.7, "a", 1)]
     )
     pd.testing.assert_frame_equal(joined(first, file), first)
+    joined(again[again["model"] != "refitted"], file)
+    assert "refitted" not in set(pd.read_csv(file)["model"])  # nothing stays of what the run was before
     joined(again, file)
     pd.testing.assert_frame_equal(joined(other, file), pd.concat([other, again], ignore_index=True))
     assert main(["--csv", str(file)]) == 0
@@ -103,7 +127,8 @@ def test_scores_of_several_machines_make_one_table(tmp_path, capsys):
 
 @pytest.mark.slow
 def test_one_command_makes_the_table_and_a_second_look_fits_nothing(door, capsys, monkeypatch, tmp_path):
-    assert door("-m", "task=iris", "seed=0,1", "budget.trials=2", "fidelity.max_epochs=4", "fidelity.min_epochs=2").returncode == 0
+    small = ("seed=0,1", "budget.trials=2", "fidelity.max_epochs=4", "fidelity.min_epochs=2", "refit=train", "traditional=[linear]")
+    assert door("-m", "task=iris", *small).returncode == 0
     assert main([str(door.runs), "--csv", str(tmp_path / "scores.csv")]) == 0
     first = capsys.readouterr().out
     scores = pd.read_csv(tmp_path / "scores.csv")
@@ -112,10 +137,11 @@ def test_one_command_makes_the_table_and_a_second_look_fits_nothing(door, capsys
     summaries = door.summaries()
     assert by_model["ensemble"] == pytest.approx([summary["ensemble"]["scores"]["test_accuracy"] for summary in summaries])
     best = [max(summary["ensemble"]["models"], key=lambda model: (model["validation_score"], model["weight"])) for summary in summaries]
-    assert by_model["single"] == by_model["network"] == pytest.approx([model["test_score"] for model in best])
+    assert by_model["single"] == pytest.approx([model["test_score"] for model in best])
+    assert by_model["refitted"] == pytest.approx([summary["ensemble"]["refit"]["scores"]["test_accuracy"] for summary in summaries])
     assert min(by_model["linear"] + by_model["LightGBM"] + by_model["CatBoost"]) > 0.85
     assert scores.loc[scores["model"] != "ensemble", "error_ensemble"].max() > 0
-    monkeypatch.setattr(yardstick, "references", None)  # nothing could be fitted with it
+    monkeypatch.setattr(yardstick, "REFERENCES", dict.fromkeys(REFERENCES))  # nothing could be fitted with them
     assert main([str(door.runs)]) == 0
     assert capsys.readouterr().out.splitlines()[-3:] == first.splitlines()[-3:]
     assert main([str(door.runs), "--references", "linear"]) == 0

@@ -5,6 +5,7 @@ import pytest
 
 from lcbench.metric import METRICS
 from pipeline.ensemble import EnsembleBuilder
+from pipeline.metrics import losses
 from pipeline.selection import FOLDS, ROWS, criterion, select
 
 ACCURACY, CROSS_ENTROPY = METRICS["accuracy"], METRICS["cross_entropy"]
@@ -43,13 +44,32 @@ def test_where_probabilities_mislead_accuracy_selects():
 def test_where_both_choose_alike_or_the_rows_are_too_few_to_tell_cross_entropy_selects():
     y, stack = _shy_and_sure(0)
     assert _built(y, stack[:1]).selected_by is CROSS_ENTROPY
-    copies = np.repeat(stack[1:], 2, axis=0)
-    copies[1, :3] = np.eye(3)[y[:3]]  # is right on three rows more, which lie in one fold or in others
-    assert criterion(copies, y, ACCURACY, rng=np.random.default_rng(0)) is CROSS_ENTROPY
+    for alone_right, by in ((52, CROSS_ENTROPY), (100, ACCURACY)):  # 52 against 50 is less than an error of √102, 100 more than √150
+        y, stack = _disagreeing(alone_right, 50)
+        assert (losses(ACCURACY, y, stack)[0] < losses(ACCURACY, y, stack)[1]) and (losses(CROSS_ENTROPY, y, stack).argmin() == 1)
+        assert criterion(stack, y, ACCURACY, rng=np.random.default_rng(0)) is by
 
 
-def _built(y, stack):
-    builder = EnsembleBuilder(y, ACCURACY, size=10)
+def _disagreeing(first, second, n=500):
+    """A shy model and a sure one on three classes, each alone right on so many rows; elsewhere both are."""
+    y = np.random.default_rng(0).permutation(np.arange(n) % 3)
+    wrong = [np.arange(first, first + second), np.arange(first)]
+    models = []
+    for rows, rest in zip(wrong, (0.33, 0.1), strict=True):
+        decided = y.copy()
+        decided[rows] = (y[rows] + 1) % 3
+        models.append(np.eye(3)[decided] * (1 - 3 * rest) + rest)
+    return y, np.stack(models).astype(np.float32)
+
+
+def test_one_round_takes_the_best_model():
+    y, stack = _shy_and_sure(0)
+    found = _built(y, stack, size=1)
+    assert found.members == (found.best_single,) == ("0",)
+
+
+def _built(y, stack, size=10):
+    builder = EnsembleBuilder(y, ACCURACY, size=size)
     for number, one in enumerate(stack):
         builder.add(str(number), one)
     return builder.ensemble()
