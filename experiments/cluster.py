@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
-from experiments.executors import cores
 from lcbench.errors import UserError
+from lcbench.machine import cores
 from pipeline.sandbox import stop_away
 
 PATIENCE = 600.0

@@ -22,13 +22,14 @@ from experiments import build
 from experiments.collection import FINE, FIXED, GROWS, CollectionDirectory, Draws, Recording, Wanted, read_about
 from experiments.config import register
 from experiments.door import CONF, Door
-from experiments.executors import Workers, cores
+from experiments.executors import Workers
 from experiments.outlook import plan_table, status_table
 from experiments.overrides import names, seeds
 from experiments.records import check_folder
 from lcbench.commands.progress import progress_bar
 from lcbench.errors import UserError
 from lcbench.header import provenance_now
+from lcbench.machine import cores
 from lcbench.query import Query
 from lcbench.rundir import HEADER, read_header, write_header
 from lcbench.schema import PER_SEED

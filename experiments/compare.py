@@ -25,7 +25,6 @@ from experiments import build
 from experiments.config import Budget, register
 from experiments.cost import Account
 from experiments.door import CONF, Door
-from experiments.executors import cores
 from experiments.incumbent import check_policy
 from experiments.loop import Loop
 from experiments.overrides import LISTS, as_list, names, of_label, seeds
@@ -40,6 +39,7 @@ from lcbench.commands.words import duration
 from lcbench.database import Database
 from lcbench.errors import UserError
 from lcbench.header import provenance_now
+from lcbench.machine import cores
 from lcbench.query import Query
 from lcbench.space import sample
 from optimizers.adapters.errors import PeerMissingError

@@ -5,7 +5,6 @@ What is asked is a query and what comes is a result, or whatever else the benchm
 
 from __future__ import annotations
 
-import os
 import queue
 from collections import deque
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from lcbench.errors import UserError
+from lcbench.machine import cores
 
 
 class Evaluator(Protocol):
@@ -126,8 +126,3 @@ class Local:
     def close(self) -> None:
         """Drop what is queued and wait for what runs (the sandbox ends it at the deadline)."""
         self._pool.shutdown(wait=True, cancel_futures=True)
-
-
-def cores() -> int:
-    """Cores that this process may use (macOS knows only how many there are)."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

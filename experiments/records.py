@@ -34,12 +34,12 @@ from ConfigSpace import Configuration, ConfigurationSpace
 
 from experiments.config import Budget
 from experiments.cost import Clock, Spent
-from experiments.executors import cores
 from experiments.loop import Asked, Told
 from lcbench.curve import LearningCurve
 from lcbench.errors import UserError
 from lcbench.files import replacing
 from lcbench.journal import Journal, read_journal
+from lcbench.machine import cores
 from lcbench.query import Origin, Query, Result, Status
 from lcbench.recording import end_record, training_record, trainings_from_journals
 from lcbench.rundir import journals, verify

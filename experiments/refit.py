@@ -25,9 +25,9 @@ from rich.console import Console
 
 from experiments import build
 from experiments.display import clock_text
-from experiments.executors import cores
 from experiments.records import lock
 from lcbench.errors import UserError, in_words
+from lcbench.machine import cores
 from lcbench.metric import Metric
 from pipeline.ensemble import combine, mean
 from pipeline.members import Kept, read_kept

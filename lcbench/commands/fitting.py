@@ -22,6 +22,7 @@ from lcbench.commands.info import quality_overview, quality_page
 from lcbench.commands.progress import progress_bar
 from lcbench.database import Database
 from lcbench.errors import UserError
+from lcbench.machine import cores
 from lcbench.metric import metric_recorded
 from lcbench.query import Status
 from lcbench.rungs import RUNGS
@@ -101,11 +102,6 @@ def run(options: Namespace, console: Console) -> int:
         soft_wrap=True,
     )
     return 0
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _jobs(database: Database, task: str, space: str, options: Namespace) -> Iterator[Job]:

@@ -18,9 +18,9 @@ from rich.console import Console
 
 from experiments.collect import _limit_workers, _write, collect, composed, wanted_of
 from experiments.collection import CollectionDirectory, Draws, Recording, Wanted
-from experiments.executors import cores
 from lcbench.database import Database
 from lcbench.errors import UserError
+from lcbench.machine import cores
 from lcbench.merge import merge
 from lcbench.query import Query, Status
 from lcbench.recording import end_record, epoch_record, training_record
