@@ -131,6 +131,7 @@ def rows(folder: Path, wanted: Sequence[str], console: Console) -> Iterator[dict
         task, raw = build.searched_table(path)
         metric = metric_for(summary["metric"]["name"], task.info)
         about = {**{name: summary[name] for name in (*RUN, "seconds")}, "metric": metric.name, "direction": metric.direction}
+        about |= {"budget": build.config_of(path).budget.seconds, "commit": str(summary["versions"].get("commit"))[:7]}
         file = folder / "yardstick" / f"{summary['task']}-{summary['seed']}-{raw.checksum():08x}.npz"
         answers = {**references(task, summary["seed"], wanted, file), **models(path, summary, task)}
         yield from ({**about, **row} for row in judged(metric, task.y[task.test], answers))
@@ -221,11 +222,17 @@ def _place(models: Mapping[str, pd.DataFrame], best: str) -> str:
 
 
 def joined(scores: pd.DataFrame, file: Path) -> pd.DataFrame:
-    """The scores beside those of a file, into which they are written; a run that was measured anew replaces all its rows."""
+    """The scores beside those of a file, into which they are written; a run that was measured anew replaces all its rows.
+
+    Raises:
+        UserError: if the file holds runs of another budget.
+    """
     if scores.empty:
         return pd.read_csv(file)
     if file.exists():
         before = pd.read_csv(file)
+        if budgets := set(before["budget"].dropna()) - set(scores["budget"]):
+            raise UserError(f"{file} holds runs of {min(budgets):g} seconds, which these are not: give `--csv` another file")
         again = pd.MultiIndex.from_frame(before[[*RUN]]).isin(pd.MultiIndex.from_frame(scores[[*RUN]]))
         scores = pd.concat([before[~again], scores])
     order = scores["model"].map([*REFERENCES, *MODELS].index)

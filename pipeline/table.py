@@ -175,7 +175,12 @@ def _typed(column: pd.Series, wish: Wish | None) -> tuple[pd.Series, str]:
     if wish == "categorical" or (wish is None and isinstance(column.dtype, pd.CategoricalDtype)):
         return category(column), ""
     if is_time(column):
-        return as_seconds(column), ""
+        what = (
+            "durations, which count as seconds"
+            if pd.api.types.is_timedelta64_dtype(column.dtype)
+            else "times, which count as seconds since 1970"
+        )
+        return as_seconds(column), f"column {column.name!r} holds {what}"
     if is_number(column) or column.isna().all():
         return as_number(column), ""
     return _from_text(column, wish)

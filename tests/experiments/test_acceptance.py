@@ -1,10 +1,18 @@
 """What the harness promises on real data; minutes each, so they are slow tests."""
 
+import json
+import os
+import subprocess
+import sys
 import time
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
+
+from pipeline.predictor import Predictor
+from tests.experiments.conftest import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -20,6 +28,20 @@ def test_adult_in_three_minutes(door, openml_cache):
     with h5py.File(directory / "curves.h5") as file:
         lengths = np.array(file["tables/adult/lcbench/length"])
     assert np.maximum(lengths - 1, 0).sum() == summary["epochs_trained"]
+
+
+def test_what_runs_unless_told_otherwise_ends_in_time_and_has_a_first_model_within_a_tenth(tmp_path, openml_cache):
+    """The joint space, portfolio, every traditional model, ensemble and refit, from start to exit; `Door` would make less of it."""
+    words = ("task=phoneme", "budget.seconds=60", "refit=train", f"runs={tmp_path}")
+    start = time.monotonic()
+    subprocess.run([sys.executable, ROOT / "run.py", *words], check=True, env={**os.environ, "OPENML_CACHE_DIR": str(openml_cache)})
+    assert time.monotonic() - start < 1.1 * 60
+    (directory,) = (path.parent for path in tmp_path.rglob("DONE"))
+    assert pd.read_csv(directory / "ensemble.csv")["seconds"].iloc[0] < 0.1 * 60
+    summary = json.loads((directory / "summary.json").read_text())
+    assert not [model for model in summary["traditional"] if "error" in model]
+    assert summary["ensemble"]["refit"]["scores"]["test_accuracy"] > 0.87
+    assert Predictor.load(directory).columns.names == ("V1", "V2", "V3", "V4", "V5")
 
 
 def test_a_sweep_over_tasks_optimizers_and_seeds(door, openml_cache):

@@ -10,6 +10,7 @@ from sklearn.preprocessing import StandardScaler
 
 from experiments import yardstick
 from experiments.yardstick import MODELS, REFERENCES, constant, joined, judged, linear, main, markdown, models, table
+from lcbench.errors import UserError
 from lcbench.metric import METRICS
 from pipeline.predictor import describe
 from pipeline.tasks import bundled_task, file_task
@@ -18,7 +19,7 @@ from pipeline.tasks import bundled_task, file_task
 def _scores(task="t", seed=0, optimizer="bohb", rows_error=0.0, direction="maximize", **models):
     """Rows of one task, seeds from `seed` on; a model that is not given has 0.5."""
     n = len(next(iter(models.values())))
-    about = {"task": task, "space": "apt2021", "optimizer": optimizer, "metric": "accuracy", "direction": direction}
+    about = {"task": task, "space": "apt2021", "optimizer": optimizer, "metric": "accuracy", "direction": direction, "budget": 600.0}
     errors = dict.fromkeys(("error_ensemble", "error_refitted"), rows_error)
     scores = dict.fromkeys((*REFERENCES, *MODELS), [0.5] * n) | models
     return pd.DataFrame(
@@ -121,6 +122,8 @@ def test_scores_of_several_machines_make_one_table(tmp_path, capsys):
     assert "refitted" not in set(pd.read_csv(file)["model"])  # nothing stays of what the run was before
     joined(again, file)
     pd.testing.assert_frame_equal(joined(other, file), pd.concat([other, again], ignore_index=True))
+    with pytest.raises(UserError, match="scores.csv holds runs of 600 seconds, which these are not"):
+        joined(other.assign(budget=60.0), file)
     assert main(["--csv", str(file)]) == 0
     assert [line.split(" | ")[0] for line in capsys.readouterr().out.splitlines()[2:]] == ["| a", "| b"]
 

@@ -5,13 +5,14 @@ folder. Goal: as `tests/perf/deadline.py`.
 """
 
 import argparse
+import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from tests.perf.deadline import measure
+from tests.perf.deadline import LARGEST, measure
 
 SHAPES = {"wide": (1_000, 5_000), "long": (500_000, 20)}
 
@@ -26,19 +27,22 @@ def table(rows: int, columns: int) -> pd.DataFrame:
     return frame.mask(pd.DataFrame(rng.random(frame.shape) < 0.02, columns=frame.columns).assign(label=False))
 
 
-def main() -> None:
-    """Make the tables and the runs, and print a line for each."""
+def main() -> int:
+    """Make the tables and the runs, print a line for each, and return 1 if a goal is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60)
     options = parser.parse_args()
+    missed = False
     for name, shape in SHAPES.items():
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"{name}.parquet"
             table(*shape).to_parquet(path)
             words = ["task=file", f"task.path={path}", "task.target=label", f"budget.seconds={options.seconds}"]
             wall, models, largest = measure(Path(folder) / "runs", words)
+        missed |= wall > 1.1 * options.seconds or largest > LARGEST
         print(f"{name}, {shape[0]} x {shape[1]}: {wall:.1f} s, ensemble of {models}, largest process {largest / 1e6:.0f} MB", flush=True)
+    return int(missed)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -73,12 +73,6 @@ def test_what_was_refitted_is_loaded_first(run, tmp_path):
     assert Predictor.load(tmp_path / "predictor").names == tuple(names)
 
 
-def test_saved_is_bit_equal_to_what_is_in_memory(run):
-    folder, task, _ = run
-    first, second = Predictor.load(folder), Predictor.load(folder / "predictor")
-    assert np.array_equal(predicted(first, task.X), predicted(second, task.X))
-
-
 def test_tables_as_they_come(run, table):
     folder, _, _ = run
     predictor, frame = Predictor.load(folder), table()
