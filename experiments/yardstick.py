@@ -131,7 +131,7 @@ def rows(folder: Path, wanted: Sequence[str], console: Console) -> Iterator[dict
         task, raw = build.searched_table(path)
         metric = metric_for(summary["metric"]["name"], task.info)
         about = {**{name: summary[name] for name in (*RUN, "seconds")}, "metric": metric.name, "direction": metric.direction}
-        about |= {"budget": build.config_of(path).budget.seconds, "commit": str(summary["versions"].get("commit"))[:7]}
+        about |= {"budget": build.config_of(path).budget.seconds or np.nan, "commit": str(summary["versions"].get("commit"))[:7]}
         file = folder / "yardstick" / f"{summary['task']}-{summary['seed']}-{raw.checksum():08x}.npz"
         answers = {**references(task, summary["seed"], wanted, file), **models(path, summary, task)}
         yield from ({**about, **row} for row in judged(metric, task.y[task.test], answers))
@@ -251,6 +251,12 @@ def markdown(found: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
+def versions(scores: pd.DataFrame) -> str:
+    """Which versions of the code made how many of the runs."""
+    runs = scores.drop_duplicates([*RUN]).groupby("commit").size()
+    return "runs by version: " + ", ".join(f"{commit} {count}" for commit, count in runs.items())
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Fit what is missing, print the table, and return the exit code: 0 all is well, 2 it could not be done."""
     parser = argparse.ArgumentParser(prog="python -m experiments.yardstick", description=(__doc__ or "").partition("\n")[0])
@@ -265,7 +271,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("give what `runs=` was, or --csv with a file of scores")
     try:
         scores = pd.DataFrame(rows(options.runs, options.references, Console(markup=False)) if options.runs else [])
-        print(markdown(table(joined(scores, options.csv) if options.csv else scores, options.of)))
+        scores = joined(scores, options.csv) if options.csv else scores
+        print(markdown(table(scores, options.of)))
+        print(versions(scores))
     except (UserError, OSError) as error:
         print(in_words(error), file=sys.stderr)
         return 2

@@ -19,7 +19,15 @@ from pipeline.tasks import bundled_task, file_task
 def _scores(task="t", seed=0, optimizer="bohb", rows_error=0.0, direction="maximize", **models):
     """Rows of one task, seeds from `seed` on; a model that is not given has 0.5."""
     n = len(next(iter(models.values())))
-    about = {"task": task, "space": "apt2021", "optimizer": optimizer, "metric": "accuracy", "direction": direction, "budget": 600.0}
+    about = {
+        "task": task,
+        "space": "apt2021",
+        "optimizer": optimizer,
+        "metric": "accuracy",
+        "direction": direction,
+        "budget": 600.0,
+        "commit": "abc",
+    }
     errors = dict.fromkeys(("error_ensemble", "error_refitted"), rows_error)
     scores = dict.fromkeys((*REFERENCES, *MODELS), [0.5] * n) | models
     return pd.DataFrame(
@@ -122,10 +130,11 @@ def test_scores_of_several_machines_make_one_table(tmp_path, capsys):
     assert "refitted" not in set(pd.read_csv(file)["model"])  # nothing stays of what the run was before
     joined(again, file)
     pd.testing.assert_frame_equal(joined(other, file), pd.concat([other, again], ignore_index=True))
-    with pytest.raises(UserError, match="scores.csv holds runs of 600 seconds, which these are not"):
+    with pytest.raises(UserError, match=r"scores\.csv holds runs of 600 seconds, which these are not"):
         joined(other.assign(budget=60.0), file)
     assert main(["--csv", str(file)]) == 0
-    assert [line.split(" | ")[0] for line in capsys.readouterr().out.splitlines()[2:]] == ["| a", "| b"]
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(" | ")[0] for line in lines[2:-1]] == ["| a", "| b"] and lines[-1] == "runs by version: abc 2"
 
 
 @pytest.mark.slow
@@ -146,7 +155,7 @@ def test_one_command_makes_the_table_and_a_second_look_fits_nothing(door, capsys
     assert scores.loc[scores["model"] != "ensemble", "error_ensemble"].max() > 0
     monkeypatch.setattr(yardstick, "REFERENCES", dict.fromkeys(REFERENCES))  # nothing could be fitted with them
     assert main([str(door.runs)]) == 0
-    assert capsys.readouterr().out.splitlines()[-3:] == first.splitlines()[-3:]
+    assert capsys.readouterr().out.splitlines()[-4:] == first.splitlines()[-4:]
     assert main([str(door.runs), "--references", "linear"]) == 0
     assert "CatBoost" not in capsys.readouterr().out
 
