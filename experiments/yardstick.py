@@ -12,6 +12,7 @@ over the seeds, which share their test rows, the second for every run by a paire
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -257,6 +258,20 @@ def versions(scores: pd.DataFrame) -> str:
     return "runs by version: " + ", ".join(f"{commit} {count}" for commit, count in runs.items())
 
 
+def failures(folder: Path) -> Iterator[str]:
+    """How many runs have ended, and a line for each that has not or in which something failed."""
+    begun = sorted(path.parent for path in folder.glob("live/**/config.yaml"))
+    ended = [path for path in begun if (path / "DONE").exists()]
+    yield f"{len(ended)} of {len(begun)} runs have ended"
+    yield from (f"{path}: has not ended" for path in begun if path not in ended)
+    for path in ended:
+        summary = json.loads((path / "summary.json").read_text(encoding="utf-8"))
+        parts = [f"{count} of {summary['n_results']} trainings {end}" for end, count in summary["n_failed"].items() if count]
+        parts += [f"{model['name']}: {model['error'].strip().splitlines()[-1]}" for model in summary["traditional"] if "error" in model]
+        if parts:
+            yield f"{path}: {'; '.join(parts)}"
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Fit what is missing, print the table, and return the exit code: 0 all is well, 2 it could not be done."""
     parser = argparse.ArgumentParser(prog="python -m experiments.yardstick", description=(__doc__ or "").partition("\n")[0])
@@ -274,6 +289,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         scores = joined(scores, options.csv) if options.csv else scores
         print(markdown(table(scores, options.of)))
         print(versions(scores))
+        print("\n".join(failures(options.runs) if options.runs else ()))
     except (UserError, OSError) as error:
         print(in_words(error), file=sys.stderr)
         return 2

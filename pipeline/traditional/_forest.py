@@ -38,14 +38,18 @@ class Forest(Model):
         self._fill = _fill(train.X)
         X = self._filled(train.X)
         self._trees = self._forest()
-        most, grown, seconds = self.rounds or TREES, 0, 0.0
-        while grown < most and (grown == 0 or time.monotonic() + seconds < deadline):
+        most, grown, seconds, left = self.rounds or TREES, 0, 0.0, np.inf
+        while grown < most and (grown == 0 or left > seconds):
             start = time.monotonic()
-            batch = 1 if grown == 0 else int(np.clip(min(BATCH_SECONDS, deadline - start) / seconds, 1, most - grown))
+            batch = 1 if grown == 0 else int(np.clip(min(BATCH_SECONDS, left) / seconds, 1, most - grown))
             grown += batch
             self._trees.set_params(n_estimators=grown).fit(X, train.y)
             seconds = (time.monotonic() - start) / batch
             most = min(most, max(1, MAX_BYTES // _bytes(self._trees.estimators_[0])))
+            left = deadline - time.monotonic()
+            if seconds < left < np.inf:  # the trees have to predict as well
+                predicting = self._seconds_to_predict(train.X)
+                seconds, left = seconds + predicting / grown, left - predicting
         self.rounds_kept = grown
 
     def _answer(self, X: NDArray[np.float64]) -> NDArray[Any]:

@@ -33,6 +33,9 @@ TECHNICAL: dict[str, Any] = {
 REFIT_ROUNDS = 300
 """Rounds without validation rows if none are asked for: at this learning rate the best round is usually some hundred."""
 
+RARER = 4
+"""Copies and predictions are timed after 1, 4, 16, … rounds."""
+
 
 def build(info: TaskInfo, nominal: NDArray[np.bool_], *, seed: int, rounds: int | None = None) -> Model:
     """A LightGBM learner, see `LightGBM`."""
@@ -56,7 +59,7 @@ class LightGBM(Model):
     def _boost(self, rounds: int, train: Part, validation: Part | None, deadline: float) -> None:
         """Train so many rounds at most; with validation rows the best is kept."""
         losses: dict[str, Any] = {}
-        callbacks: list[Callable[..., Any]] = [_Deadline(deadline)]
+        callbacks: list[Callable[..., Any]] = [_Deadline(deadline, train.X, self._seconds_to_predict)]
         held_out = None
         data = self._dataset(train)
         if validation is not None:
@@ -104,20 +107,27 @@ def _copy(booster: lightgbm.Booster, rounds: int) -> lightgbm.Booster:
 
 
 class _Deadline:
-    """Stops boosting after the round whose successor, and the copy of all rounds, would not end in time."""
+    """Stops boosting after the round whose successor, the copy of all rounds and their predictions would not end in time."""
 
     order = 25
     """Called after the loss of the round is recorded (20), before early stopping (30)."""
 
-    def __init__(self, deadline: float) -> None:
-        self.watch = Stopwatch(deadline)
-        self.seconds_to_copy = 0.0
+    def __init__(self, deadline: float, X: NDArray[np.float64], seconds_to_predict: Callable[..., float]) -> None:
+        self.watch, self.X, self.seconds_to_predict = Stopwatch(deadline), X, seconds_to_predict
+        self.seconds_per_round = 0.0
+        self.measured = 0
 
     def __call__(self, env: CallbackEnv) -> None:
         rounds = env.iteration + 1
-        if rounds == 1 and isinstance(env.model, lightgbm.Booster):
-            start = time.monotonic()
-            _copy(env.model, rounds)
-            self.seconds_to_copy = time.monotonic() - start
-        if not self.watch.has_time(reserve=rounds * self.seconds_to_copy):
+        if rounds >= RARER * self.measured and isinstance(env.model, lightgbm.Booster):
+            self.measure(env.model, rounds)
+        if not self.watch.has_time(reserve=rounds * self.seconds_per_round):
             raise EarlyStopException(env.iteration, env.evaluation_result_list or [])
+
+    def measure(self, booster: lightgbm.Booster, rounds: int) -> None:
+        """How long copying and predicting will take for every round, by the rounds that there are: a few alone are mostly overhead."""
+        start = time.monotonic()
+        copy = _copy(booster, rounds)
+        seconds = time.monotonic() - start + self.seconds_to_predict(self.X, lambda X: copy.predict(X.astype(np.float32), num_threads=1))
+        self.seconds_per_round, self.measured = seconds / rounds, rounds
+        self.watch.has_time()  # the measurement is no part of a round

@@ -1,5 +1,6 @@
 """The table of whole runs beside the defaults of other libraries."""
 
+import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from experiments import yardstick
-from experiments.yardstick import MODELS, REFERENCES, constant, joined, judged, linear, main, markdown, models, table
+from experiments.yardstick import MODELS, REFERENCES, constant, failures, joined, judged, linear, main, markdown, models, table
 from lcbench.errors import UserError
 from lcbench.metric import METRICS
 from pipeline.predictor import describe
@@ -163,6 +164,22 @@ def test_one_command_makes_the_table_and_a_second_look_fits_nothing(door, capsys
 def test_a_folder_without_runs_is_refused(tmp_path, capsys):
     assert main([str(tmp_path)]) == 2
     assert "holds no finished run: give what `runs=` was" in capsys.readouterr().err
+
+
+def test_what_failed_is_listed(tmp_path):
+    """A run that is whole, one in which things failed, and one that has not ended."""
+    models = [{"name": "knn"}, {"name": "svm", "status": "timeout", "error": "Traceback\nkilled at the time limit of 9 s\n"}]
+    for name, failed, traditional in (("a", {"crashed": 0}, models[:1]), ("b", {"crashed": 2, "timeout": 0}, models), ("c", {}, [])):
+        run = tmp_path / "live" / name / "apt2021" / "bohb" / "0"
+        run.mkdir(parents=True)
+        (run / "config.yaml").touch()
+        if name != "c":
+            (run / "DONE").touch()
+            (run / "summary.json").write_text(json.dumps({"n_results": 9, "n_failed": failed, "traditional": traditional}))
+    first, unfinished, broken = failures(tmp_path)
+    assert first == "2 of 3 runs have ended"
+    assert unfinished == f"{tmp_path / 'live/c/apt2021/bohb/0'}: has not ended"
+    assert broken == f"{tmp_path / 'live/b/apt2021/bohb/0'}: 2 of 9 trainings crashed; svm: killed at the time limit of 9 s"
 
 
 def test_two_methods_on_one_task_are_two_rows(tmp_path):

@@ -4,6 +4,7 @@ import os
 import pickle
 import random
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -144,6 +145,18 @@ def test_a_deadline_is_kept(name, kind):
     p = model.predict(X[20_000:20_500])
     check(kind, p, 500)
     assert loss(kind, p, y[20_000:20_500]) < (3 if kind == "multiclass" else 0.9 * y.var())  # a single tree is a poor model
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_predictions_that_follow_are_in_time_as_well(name):
+    """Many rows to predict for every row to learn from; what is late is killed, and lost."""
+    X, y = table("multiclass", 41_500)
+    model = build(name, replace(info("multiclass", 1500), n_val=20_000, n_test=20_000), nominal(), 1, rounds=100_000)
+    start = time.monotonic()
+    model.fit(X[:1500], y[:1500], None, None, deadline=start + 2)
+    p = model.predict(X[1500:])
+    assert time.monotonic() - start < 3
+    check("multiclass", p, 40_000)
 
 
 @pytest.mark.parametrize("name", NAMES)
