@@ -289,7 +289,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         scores = joined(scores, options.csv) if options.csv else scores
         print(markdown(table(scores, options.of)))
         print(versions(scores))
-        print("\n".join(failures(options.runs) if options.runs else ()))
+        if options.runs:
+            print("\n".join(failures(options.runs)))
     except (UserError, OSError) as error:
         print(in_words(error), file=sys.stderr)
         return 2
