@@ -24,6 +24,11 @@ from lcbench.files import replacing
 from optimizers.portfolio_file import PortfolioFile, portfolio_text, read_portfolio
 
 EXIT_INTERRUPTED = 130
+SOURCE = (
+    "every member is chosen greedily from recorded curves (python -m experiments.portfolio build) as in Zimmer et al., TPAMI 2021, 3.3; "
+    "none is of a published portfolio"
+)
+"""What the header of a portfolio says of its members."""
 SIZE = 16
 """Members of the paper's portfolio."""
 GAP = 2
@@ -58,7 +63,7 @@ def build(options: argparse.Namespace, console: Console) -> None:
     sources = [path.as_posix() for path in options.sources] or [f"{SHIPPED.name}, the database of the code"]
     header = {
         "name": options.to.stem,
-        "source": "chosen greedily from recorded curves (python -m experiments.portfolio build) as in Zimmer et al., TPAMI 2021, 3.3",
+        "source": SOURCE,
         "licence": ", ".join(candidates.licences),
         "space": ", ".join(candidates.spaces),
         "sources": sources,
