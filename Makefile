@@ -97,7 +97,7 @@ ablation: ## what portfolio, ensemble and traditional models add, as a figure (6
 breadth: ## a minute on each of 41 OpenML tasks (41 minutes; needs OpenML)
 	$(PYTHON) run.py -m task=openml task.id=$(BREADTH) budget.seconds=60 runs=runs/breadth
 	$(PYTHON) -m experiments.yardstick runs/breadth --references constant linear LightGBM
-	$(PYTHON) -m analysis.selection runs/breadth
+	$(PYTHON) -m experiments.selection runs/breadth
 
 docs: ## the reference of every public name, from the docstrings, in build/docs (extra: docs)
 	$(PYTHON) -m pdoc -o build/docs lcbench optimizers pipeline experiments analysis

@@ -19,8 +19,6 @@ import pandas as pd
 
 from lcbench.errors import UserError
 
-SINCE = "which count as seconds since 1970"
-"""How times are told of."""
 NEARLY_ALL = 0.9
 """A text column counts as numeric (or as dates) when at least this share of its non-missing cells can be read as such."""
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -177,8 +175,7 @@ def _typed(column: pd.Series, wish: Wish | None) -> tuple[pd.Series, str]:
     if wish == "categorical" or (wish is None and isinstance(column.dtype, pd.CategoricalDtype)):
         return category(column), ""
     if is_time(column):
-        what = "durations, which count as seconds" if pd.api.types.is_timedelta64_dtype(column.dtype) else f"times, {SINCE}"
-        return as_seconds(column), f"column {column.name!r} holds {what}"
+        return as_seconds(column), ""
     if is_number(column) or column.isna().all():
         return as_number(column), ""
     return _from_text(column, wish)
@@ -216,7 +213,7 @@ def _from_text(column: pd.Series, wish: Wish | None) -> tuple[pd.Series, str]:
     if dates.notna().sum() / len(present) >= NEARLY_ALL:
         lost_dates = int(len(present) - dates.notna().sum())
         others = f", and {lost_dates} other cells as missing" if lost_dates else ""
-        return as_seconds(dates), f"column {column.name!r} holds dates, {SINCE}{others}"
+        return as_seconds(dates), f"column {column.name!r} holds dates, which count as seconds since 1970{others}"
     return category(column), ""
 
 

@@ -20,7 +20,7 @@ from lcbench.task import Kind, TaskInfo
 from pipeline.openml_cache import Problem, read_folds, read_problem, read_table, use_openml_cache
 from pipeline.openml_download import fetch
 from pipeline.splits import FEW_ROWS, FOLDS, FRACTION, VALIDATION, Rows, folded, resplit, validated
-from pipeline.table import SUFFIXES, listed, named, read_file, stacked, text_columns, typed
+from pipeline.table import SUFFIXES, is_time, listed, named, read_file, stacked, text_columns, typed
 from pipeline.target import kind_of, target_values, with_target
 
 __all__ = ["BUNDLED", "Task", "bundled_task", "file_task", "openml_task", "task_name", "use_openml_cache"]
@@ -180,6 +180,7 @@ def file_task(
     both = sorted(set(numeric) & set(categorical))
     if both:
         raise UserError(f"column {both[0]!r} is named in `numeric` and in `categorical`, but can be only one of them: leave it out of one")
+    times = [name for name in X.columns if is_time(X[name]) and name not in categorical]
     X, inferred = typed(X, numeric, categorical)
     kind = kind or kind_of(table[target])
     y, classes = target_values(table[target], kind, f"target {target!r} of {path}")
@@ -188,14 +189,15 @@ def file_task(
         rows = validated(np.arange(n_rest), np.arange(n_rest, len(y)), f"tested on {Path(test_path).name}")
     else:
         rows = resplit(y, classes=bool(classes), name=name, share=test_share)
-    return _task(name, kind, X, (y, classes), rows, (*notes, *more, *inferred, _overview(X, target, kind, classes)))
+    return _task(name, kind, X, (y, classes), rows, (*notes, *more, *inferred, _overview(X, times, target, kind, classes)))
 
 
-def _overview(X: pd.DataFrame, target: str, kind: Kind, classes: tuple[str, ...]) -> str:
+def _overview(X: pd.DataFrame, times: list[str], target: str, kind: Kind, classes: tuple[str, ...]) -> str:
     """What the columns of a file count as, and what says otherwise."""
     nominal = [name for name, dtype in X.dtypes.items() if isinstance(dtype, pd.CategoricalDtype)]
     which = f" ({listed(nominal)})" if nominal else ""
-    columns = f"columns: {X.shape[1] - len(nominal)} numeric, {len(nominal)} categorical{which}"
+    seconds = f" (times in seconds: {listed(times)})" if times else ""
+    columns = f"columns: {X.shape[1] - len(nominal)} numeric{seconds}, {len(nominal)} categorical{which}"
     of = f" of {len(classes)} classes" if classes else ""
     return f"{columns}; {target!r} makes it a {kind}{of} (task.numeric, task.categorical and task.kind say otherwise)"
 

@@ -47,17 +47,6 @@ def test_numbers_times_and_booleans_become_numbers(values, expected):
 
 
 @pytest.mark.parametrize(
-    ("values", "what"),
-    [
-        (pd.to_datetime(["1970-01-01", "1970-01-02"]), "times, which count as seconds since 1970"),
-        (pd.to_timedelta(["1min", None]), "durations, which count as seconds"),
-    ],
-)
-def test_that_times_count_as_seconds_is_said(values, what):
-    assert one(values)[1] == (f"column 'x' holds {what}",)
-
-
-@pytest.mark.parametrize(
     ("values", "categories"),
     [
         (["b", "a", None], ["a", "b"]),

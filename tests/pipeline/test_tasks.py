@@ -231,6 +231,14 @@ def test_files_of_every_suffix_give_the_same_task(write, name):
     assert task.X["colour"].astype(str).tolist() == table()["colour"].tolist()
 
 
+def test_times_of_a_file_are_told_unless_they_are_to_be_categories(write):
+    frame = table().assign(when=pd.date_range("2020-01-01", periods=60), took=pd.to_timedelta(np.arange(60), unit="s"))
+    path = write(frame, "table.parquet")
+    said = file_task(path, "label").notes[-1]
+    assert said.startswith("columns: 3 numeric (times in seconds: 'when', 'took'), 1 categorical ('colour'); ")
+    assert "(times in seconds: 'when')" in file_task(path, "label", categorical=["took"]).notes[-1]
+
+
 def test_a_task_survives_the_way_to_a_child_process(write):
     task = file_task(write(table()), "label")
     copy = pickle.loads(pickle.dumps(task))

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.selection import main, rows, words
+from experiments.selection import main, rows, words
 from tests.experiments.conftest import Door
 
 

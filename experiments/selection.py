@@ -1,4 +1,4 @@
-"""By what ensembles for accuracy had better be selected: ``python -m analysis.selection RUNS`` (``make breadth`` makes such runs).
+"""By what ensembles for accuracy had better be selected: ``python -m experiments.selection RUNS`` (``make breadth`` makes such runs).
 
 Every finished run keeps the models that its ensemble could choose from. From them the ensemble is selected once more by accuracy (of
 equals by cross-entropy, as in the paper's system but for the ties) and by cross-entropy, and both are judged on the test rows, which
@@ -73,7 +73,7 @@ def words(found: pd.DataFrame) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table, and return the exit code: 0 all is well, 2 it could not be done."""
-    parser = argparse.ArgumentParser(prog="python -m analysis.selection", description=(__doc__ or "").partition("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m experiments.selection", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("runs", type=Path, help="what `runs=` was; OpenML tasks are read from OPENML_CACHE_DIR")
     options = parser.parse_args(arguments)
     try:
