@@ -155,7 +155,7 @@ def test_the_predictions_that_follow_are_in_time_as_well(name):
     start = time.monotonic()
     model.fit(X[:1500], y[:1500], None, None, deadline=start + 2)
     p = model.predict(X[1500:])
-    assert time.monotonic() - start < 3
+    assert time.monotonic() - start < 4.5  # 5 to 11 where predictions do not count
     check("multiclass", p, 40_000)
 
 
