@@ -24,10 +24,10 @@ from lcbench.task import TaskInfo
 
 ORDER = {
     "classification": (
-        "lightgbm",
+        "lightgbm_default",
         "random_forest",
         "catboost",
-        "lightgbm_default",
+        "lightgbm",
         "extra_trees",
         "catboost_default",
         "linear",
@@ -35,10 +35,10 @@ ORDER = {
         "svm",
     ),
     "regression": (
-        "lightgbm",
+        "lightgbm_default",
         "catboost",
         "extra_trees",
-        "lightgbm_default",
+        "lightgbm",
         "catboost_default",
         "random_forest",
         "linear",
@@ -46,7 +46,8 @@ ORDER = {
         "svm",
     ),
 }
-"""Strong and fast first, so that a short budget has trained the best of them: trees on all rows before the learners that need distances.
+"""Fast and strong first, so that there is a model within seconds, and a short budget has trained the best of them: trees on all rows before
+the learners that need distances.
 
 The boosters and the two forests alternate, because two learners of one sort err alike and add less to an ensemble. In regression the
 forests look at every column in every split, which makes them the slowest, and extra trees the faster of the two.
