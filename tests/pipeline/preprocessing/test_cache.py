@@ -7,20 +7,8 @@ import pytest
 
 from pipeline.preprocessing import cache
 from pipeline.preprocessing.raw import RawTable
+from pipeline.spaces.search_space import DEFAULTS
 from pipeline.tasks import bundled_task, cross_validated
-
-SETTINGS = {
-    "imputer.numerical": "mean",
-    "coalescer": "none",
-    "encoder": "one_hot",
-    "scaler": "standard",
-    "preprocessor": "none",
-    "embedding": "none",
-    "over_sampling": "none",
-    "under_sampling": "none",
-    "target_size": "none",
-    "batch_size": 32,
-}
 
 
 @pytest.fixture
@@ -31,23 +19,23 @@ def raw(tmp_path):
 
 
 def test_what_is_there_is_mapped_and_not_made_again(raw, tmp_path, monkeypatch):
-    made, _ = cache.make(raw.fold(1), SETTINGS, 5)
-    first = cache.prepared(tmp_path, SETTINGS, 5, raw.info, 1)
+    made, _ = cache.make(raw.fold(1), DEFAULTS, 5)
+    first = cache.prepared(tmp_path, DEFAULTS, 5, raw.info, 1)
     monkeypatch.setattr(cache, "make", None)  # nothing could be made with it
-    again = cache.prepared(tmp_path, SETTINGS | {"batch_size": 64}, 5, raw.info, 1)  # of the training, not of the arrays
+    again = cache.prepared(tmp_path, DEFAULTS | {"batch_size": 7}, 5, raw.info, 1)  # of the training, not of the arrays
     for split in ("train", "val", "test"):
         assert isinstance(again.X[split], np.memmap)
         for one in (first, again):
             np.testing.assert_array_equal(one.X[split], made.X[split])
             np.testing.assert_array_equal(one.y[split], made.y[split])
-    for settings, seed, fold in ((SETTINGS | {"scaler": "none"}, 5, 1), (SETTINGS, 6, 1), (SETTINGS, 5, 2)):
+    for settings, seed, fold in ((DEFAULTS | {"scaler": "none"}, 5, 1), (DEFAULTS, 6, 1), (DEFAULTS, 5, 2)):
         with pytest.raises(TypeError, match="not callable"):
             cache.prepared(tmp_path, settings, seed, raw.info, fold)
 
 
 def _ask(barrier, directory, info):
     barrier.wait()
-    cache.prepared(directory, SETTINGS, 5, info, 0)
+    cache.prepared(directory, DEFAULTS, 5, info, 0)
 
 
 def test_processes_that_ask_at_once_leave_one_folder_and_no_rubbish(raw, tmp_path):
@@ -59,6 +47,6 @@ def test_processes_that_ask_at_once_leave_one_folder_and_no_rubbish(raw, tmp_pat
     for child in children:
         child.join()
     assert [child.exitcode for child in children] == [0] * 4
-    assert {path.name for path in tmp_path.iterdir()} == {"raw", cache.folder(tmp_path, SETTINGS, 5).name}
-    made, _ = cache.make(raw.fold(0), SETTINGS, 5)
-    np.testing.assert_array_equal(cache.prepared(tmp_path, SETTINGS, 5, raw.info).X["train"], made.X["train"])
+    assert {path.name for path in tmp_path.iterdir()} == {"raw", cache.folder(tmp_path, DEFAULTS, 5).name}
+    made, _ = cache.make(raw.fold(0), DEFAULTS, 5)
+    np.testing.assert_array_equal(cache.prepared(tmp_path, DEFAULTS, 5, raw.info).X["train"], made.X["train"])
