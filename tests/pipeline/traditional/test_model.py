@@ -77,5 +77,5 @@ def test_the_stopwatch_expects_the_next_step_to_be_as_long_as_the_last(monkeypat
 def test_wrong_columns_and_unknown_names_are_refused():
     with pytest.raises(ValueError, match="raw has 2 columns, but the model was built for 1"):
         fitted(np.inf, n=5)[0].predict(np.zeros((3, 2)))
-    with pytest.raises(UserError, match="'xgboost', but must be one of lightgbm, catboost"):
+    with pytest.raises(UserError, match="'xgboost', but must be one of lightgbm_default, catboost"):
         build("xgboost", INFO, np.array([False]), 1)
