@@ -30,6 +30,7 @@ from lcbench.commands.progress import progress_bar
 from lcbench.errors import UserError
 from lcbench.header import provenance_now
 from lcbench.machine import cores
+from lcbench.merge import OF_PARTS, provenance_of_parts
 from lcbench.query import Query
 from lcbench.rundir import HEADER, read_header, write_header
 from lcbench.schema import PER_SEED
@@ -47,7 +48,7 @@ LONGEST_CHUNK = 64
 SHARES = 4
 """A chunk is at most one of so many shares per worker of what is left, so that all workers end at about the same time."""
 PATIENCE = 20
-"""If so many trainings on a task have failed and none has ended well, something is wrong with all of them."""
+"""If so many trainings on a task have failed in one command and none has ended well, something is wrong with all of them."""
 SHARED = ("space", "metric", "trial", "openml")
 """Keys that the runs of a collection have from it."""
 
@@ -64,6 +65,8 @@ class Source:
     """The next ones; what has to be done again stands in front."""
     alone: int = 0
     """So many of those in front are done one at a time, because a child died of one of them."""
+    endings: Counter[str] = field(default_factory=Counter)
+    """How the trainings of this command have ended: those of an earlier one may have failed for what has been mended."""
 
     @property
     def next_trial(self) -> int | None:
@@ -206,16 +209,29 @@ def _source(config: DictConfig, path: Path, collection: DictConfig, wanted: Want
     live = replace(
         build.build_benchmark(config, task, build.build_ladder(config), path), epochs=wanted.epochs, keep=False, device=collection.device
     )
-    checksum = live.set_up(task)
-    if not (path / HEADER).exists():
-        provenance = provenance_now(licence="not stated") | {"table_crc32": checksum} | live.stated
-        write_header(path, task=live.task, space=live.space, objective=live.metric.on("val"), provenance=provenance)
-    header = read_header(path)
-    if not is_same_task(header.task, live.task) or header.provenance.get("table_crc32") != checksum:
-        raise UserError(f"the table of task {live.task.name!r} has changed since {path} began: choose another `name`")
+    provenance = provenance_now(licence="not stated") | {"table_crc32": live.set_up(task)} | live.stated
     recording = Recording.of(task.info.name, path)
+    more = not collection.plan and wanted.n_missing(recording, retry=collection.retry) > 0
+    _describe_table(path, live, provenance, more=more)
     draws = Draws(live.space, build.build_space(config, replace(task.info, n_categorical=UNKNOWN)).space, wanted.draw)
     return Source(live, draws, recording, wanted.queries(draws, recording, retry=collection.retry))
+
+
+def _describe_table(path: Path, live: LiveBenchmark, provenance: dict[str, Any], *, more: bool) -> None:
+    """Write what the curves of a task are curves of; where other code or another machine records more, it says so of each part.
+
+    Raises:
+        UserError: if the table is another one than that of the curves that are there.
+    """
+    about: dict[str, Any] = {"task": live.task, "space": live.space, "objective": live.metric.on("val")}
+    if not (path / HEADER).exists():
+        write_header(path, **about, provenance=provenance)
+    header = read_header(path)
+    if not is_same_task(header.task, live.task) or header.provenance.get("table_crc32") != provenance["table_crc32"]:
+        raise UserError(f"the table of task {live.task.name!r} has changed since {path} began: choose another `name`")
+    of_parts = provenance_of_parts([header, replace(header, provenance=provenance)])
+    if more and any(f"{name}{OF_PARTS}" in of_parts for name in ("versions", "host")):
+        write_header(path, **about, provenance=of_parts)
 
 
 def _record_all(sources: dict[str, Source], executor: Workers, wanted: Wanted, config: DictConfig, console: Console) -> None:
@@ -276,14 +292,16 @@ def _append(records: Records, source: Source, failures: Counter[str]) -> None:
         UserError: if of many trainings on a task not one has ended well.
     """
     source.recording.append(records)
-    end, ended = records[-1], source.recording.ended
+    end = records[-1]
+    source.endings[end["status"]] += 1
     if end["status"] in FINE:
         return
     reason = f"{end['status']}: {end['error'].strip().splitlines()[-1]}"
     failures[reason] += 1
-    if len(ended) >= PATIENCE and not FINE.intersection(ended.values()):
+    n = source.endings.total()
+    if n >= PATIENCE and not FINE & source.endings.keys():
         raise UserError(
-            f"all {len(ended)} trainings on {source.live.task.name!r} have failed, the last one with {reason}; when that is mended, "
+            f"all {n} trainings on {source.live.task.name!r} have failed, the last one with {reason}; when that is mended, "
             "retry=true makes them again"
         )
 

@@ -149,6 +149,10 @@ class Wanted:
         """How many these are."""
         return sum(1 for _ in self.missing(recording, retry=retry))
 
+    def n_failed(self, recording: Recording) -> int:
+        """Trainings that have ended without a curve that counts, which `retry` makes again."""
+        return self.n_missing(recording, retry=True) - self.n_missing(recording)
+
     def n_whole(self, recording: Recording) -> int:
         """The first so many configurations have ended with every seed."""
         for i in range(*self.configs):

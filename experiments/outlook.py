@@ -38,7 +38,7 @@ def status_table(path: Path, tasks: Sequence[str], space: str, wanted: Wanted, s
     n_trials, n_left, n_failed, hours = len(list(wanted.trials())), 0, 0, 0.0
     for task in tasks:
         recording = Recording.of(task, path / task / space)
-        left, failed, mean = wanted.n_missing(recording), len(recording.ended) - recording.n_good, recording.mean_seconds
+        left, failed, mean = wanted.n_missing(recording), wanted.n_failed(recording), recording.mean_seconds
         known = ("-", "-") if mean is None else (f"{mean:.2f}", f"{left * mean / slots / 3600:.2f}")
         table.add_row(task, f"{n_trials - left} of {n_trials}", str(wanted.n_whole(recording)), str(failed), *known)
         n_left, n_failed, hours = n_left + left, n_failed + failed, hours + left * (mean or math.nan) / slots / 3600 if left else hours

@@ -40,7 +40,7 @@ def merge(tables: Sequence[CurveTable]) -> CurveTable:
         task=max((table.task for table in tables), key=lambda task: task.n_categorical),  # older recordings do not know it
         space=first.space,
         objective=first.objective,
-        provenance=_provenance(tables),
+        provenance=provenance_of_parts(tables),
         metrics=metrics,
         units=tuple(_unit(tables, name) for name in metrics),
         curves=_curves(tables, metrics),
@@ -163,22 +163,22 @@ def _numbered(table: CurveTable) -> CurveTable:
 
 NOT_STATED = "not stated"
 """Stands for what a part does not say."""
-_PARTS = " (of each part)"
+OF_PARTS = " (of each part)"
 """Suffix of what the parts of a table do not agree on: a list of what each part says, each answer once."""
 
 
 def _said(table: CurveTable, name: str) -> list[Any]:
     """What the parts of a table say."""
-    return list(table.provenance.get(name + _PARTS, [table.provenance.get(name, NOT_STATED)]))
+    return list(table.provenance.get(name + OF_PARTS, [table.provenance.get(name, NOT_STATED)]))
 
 
 def _checksums(table: CurveTable) -> set[Any]:
     return set(_said(table, "table_crc32")) - {NOT_STATED}
 
 
-def _provenance(tables: Sequence[CurveTable]) -> dict[str, Any]:
+def provenance_of_parts(tables: Sequence[CurveTable]) -> dict[str, Any]:
     """What all tables say alike; what they do not, as a list, with ``not stated`` for those that say nothing."""
-    names = dict.fromkeys(name.removesuffix(_PARTS) for table in tables for name in table.provenance)
+    names = dict.fromkeys(name.removesuffix(OF_PARTS) for table in tables for name in table.provenance)
     found: dict[str, Any] = {}
     for name in names:
         said: list[Any] = []
@@ -186,6 +186,6 @@ def _provenance(tables: Sequence[CurveTable]) -> dict[str, Any]:
             for value in _said(table, name):
                 if value not in said:
                     said.append(value)
-        found[name if len(said) == 1 else name + _PARTS] = said[0] if len(said) == 1 else said
+        found[name if len(said) == 1 else name + OF_PARTS] = said[0] if len(said) == 1 else said
     dates = [str(table.provenance["created"]) for table in tables if "created" in table.provenance]
     return found | ({"created": min(dates)} if dates else {})  # the recording began with the earliest part

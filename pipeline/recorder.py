@@ -68,12 +68,13 @@ class Recorder:
     def evaluate(self, chunk: Chunk) -> Recorded:
         """Train a chunk; never raises for what a training does.
 
-        The child is killed when all trainings together take longer than they may; one that takes too long by itself ends with an epoch.
+        The child is killed when all trainings together take longer than they may, and one of them once more; one that takes too long by
+        itself ends with the epoch that went beyond, for which there is this time.
 
         Raises:
             UserError: if this machine lacks a file, a package or room on a disk, which is no fault of a training.
         """
-        answer = self.sandbox.call(_record, chunk, self.sandbox.limits.seconds, times=len(chunk.queries))
+        answer = self.sandbox.call(_record, chunk, self.sandbox.limits.seconds, times=len(chunk.queries) + 1)
         if isinstance(answer, UserError):
             raise answer
         return Recorded(chunk, (), answer) if isinstance(answer, Failure) else Recorded(chunk, tuple(answer))

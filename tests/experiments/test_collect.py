@@ -126,6 +126,7 @@ def test_killed_it_ends_with_the_same_database(whole, tmp_path, most):
         deadline, wanted = time.monotonic() + 60, size + rng.randint(1, 4000)
         while process.poll() is None and time.monotonic() < deadline and _size(journal) < wanted:
             time.sleep(0.005)
+        assert process.poll() is None, "it had ended by itself: nothing was killed"
         process.send_signal(signal.SIGKILL)
         process.communicate()
         kills += 1
@@ -153,6 +154,29 @@ def test_plan_and_status_say_what_there_is_and_record_nothing(tmp_path):
     )
     assert "2 of 3" in status.stdout
     assert json.loads((tmp_path / "default/collection.json").read_text())["configs"] == "2"
+
+
+def test_failed_are_those_that_retry_makes_again(tmp_path):
+    run(tmp_path, "tasks=wine", "configs=5")
+    recording = Recording.of("wine", tmp_path / "default/wine/lcbench")
+    recording.ended |= {PER_SEED: Status.CRASHED, PER_SEED + 1: Status.DIVERGED, PER_SEED + 4: Status.MEMOUT}
+    assert Wanted(0, (0, 4), (1,), 2).n_failed(recording) == 1
+    assert Wanted(0, (0, 5), (1,), 2).n_failed(recording) == 2
+
+
+def test_where_other_code_goes_on_the_table_says_so_of_each_part(tmp_path):
+    run(tmp_path, "tasks=wine", "configs=2")
+    file = tmp_path / "default/wine/lcbench/table.json"
+    before = json.loads(file.read_text())
+    older = before["provenance"]["versions"] | {"commit": "0123456789ab"}
+    file.write_text(json.dumps(before | {"provenance": before["provenance"] | {"versions": older}}))
+    run(tmp_path, "tasks=wine", "configs=2")
+    assert json.loads(file.read_text())["provenance"]["versions"] == older  # nothing was recorded
+    for configs in (3, 4):
+        said = run(tmp_path, "tasks=wine", f"configs={configs}")["wine"].provenance
+        assert said["versions (of each part)"] == [older, before["provenance"]["versions"]]
+        assert "versions" not in said
+        assert said["host"] == before["provenance"]["host"]
 
 
 def test_status_is_said_while_another_process_records(tmp_path):
@@ -253,10 +277,23 @@ class FailingBenchmark:
                         hoard.append(bytearray(10 * 2**20))
                 case "sleep":
                     time.sleep(1000)
+        return self.records(query, 3, Status.SUCCESS)
+
+    def records(self, query, n_epochs, status):
         name = {"trial": query.trial, "horizon": 2}
-        epochs = [epoch_record(**name, epoch=epoch, seconds=float(epoch), values={"val_accuracy": 0.5}) for epoch in range(3)]
+        epochs = [epoch_record(**name, epoch=epoch, seconds=float(epoch), values={"val_accuracy": 0.5}) for epoch in range(n_epochs)]
         first = training_record(**name, seed=0, configuration=plain(query.configuration), origin="random")
-        return [first, *epochs, end_record(**name, status=Status.SUCCESS, error="", epoch=2)]
+        return [first, *epochs, end_record(**name, status=status, error="", epoch=2)]
+
+
+class SlowBenchmark(FailingBenchmark):
+    """Its third epoch ends when a training may not go on any more."""
+
+    def recording(self, query, clock, limit):
+        yield
+        for _ in range(3):
+            time.sleep(0.4 * limit)
+        return self.records(query, 3, Status.TIMEOUT)
 
 
 def _chunk(how, trials=(1, 2, 3, 4)):
@@ -291,9 +328,19 @@ def test_where_all_fail_the_collection_stops_before_everything_has(tmp_path):
     with pytest.raises(UserError, match="all 20 trainings on 'fake' have failed, the last one with crashed: KeyError: 'max_units'; when"):
         _write(Recorded(_chunk("raise"), tuple(crashed[19:])), source, failures)
     assert failures == {"crashed: KeyError: 'max_units'": 20}
-    recording.ended[99] = Status.DIVERGED
-    assert _write(Recorded(_chunk("raise"), tuple(crashed[20:])), source, failures) == 9
+    again = _source(recording)  # the next command, for whoever has mended it: it is not stopped for what the last one met
+    assert _write(Recorded(_chunk("raise"), tuple(crashed[19:])), again, failures) == 10
+    again.endings["diverged"] += 1
+    assert _write(Recorded(_chunk("raise"), tuple(crashed)), again, failures) == 29
     recording.close()
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_what_takes_too_long_keeps_its_curve_however_many_a_child_does(n):
+    chunk = Chunk(SlowBenchmark("slow"), _chunk("slow", range(n)).queries)
+    recorded = Recorder(Sandbox(None, Limits(seconds=1))).evaluate(chunk)
+    assert [records[-1]["status"] for records in recorded.trainings] == ["timeout"] * n
+    assert [[record["epoch"] for record in records if record["kind"] == "epoch"] for records in recorded.trainings] == [[0, 1, 2]] * n
 
 
 @pytest.mark.parametrize(

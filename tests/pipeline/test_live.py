@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+import torch
 
 from lcbench.errors import UserError
 from lcbench.metric import METRICS
@@ -49,6 +50,19 @@ def test_a_recording_that_takes_too_long_ends_with_an_epoch_as_a_timeout(recordi
     assert (end["status"], end["error"]) == ("timeout", "ended after epoch 1, which was beyond the time limit of 1.5 s")
     records = finished(recording.recording(_query(recording), lambda: float(next(ticks)), 1.5))
     assert [record["epoch"] for record in records if "values" in record] == [0, 1]
+
+
+def test_a_training_takes_one_thread_whatever_its_process_has(recording, live):
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        finished(recording.recording(_query(recording, 1)))
+        assert torch.get_num_threads() == 1
+        torch.set_num_threads(2)
+        live.evaluate(_query(live, 1))
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_one_that_is_done_when_it_is_over_its_time_is_a_success(recording):
