@@ -19,7 +19,7 @@ from lcbench.files import replacing
 from lcbench.task import TaskInfo
 from pipeline.constant import Constant
 from pipeline.fitting import fit
-from pipeline.sandbox import Failure, Limits, Sandbox, run_in_child
+from pipeline.sandbox import STOPPED, Failure, Limits, Sandbox, run_in_child
 from pipeline.traditional.model import names
 
 SHARE = 0.1
@@ -109,7 +109,7 @@ class Traditional:
             self.fitted(name)
 
     def _record(self, name: str) -> dict[str, Any] | None:
-        """What there is to say of one model, None if the end of the run has cut it."""
+        """What there is to say of one model, None if the end of the run, or of this session, has cut it."""
         live = self.sandbox.benchmark
         left = float("inf") if self.clock.limit is None else self.clock.limit - self.clock.elapsed
         share = float("inf") if self.clock.limit is None else min(SHARE * self.clock.limit, left)
@@ -126,15 +126,18 @@ class Traditional:
             stop=self.sandbox.stop_signal,
         )
         if isinstance(answer, Failure):
-            return None if self.clock.over else {"name": name, "status": str(answer.status), "error": answer.error}
+            if answer.error == STOPPED:
+                self._left.clear()  # the run was: another session fits them
+            if self.clock.over or answer.error == STOPPED:
+                return None
+            return {"name": name, "status": str(answer.status), "error": answer.error}
         return answer
 
     def wait(self, executor: Workers) -> None:
-        """Wait for the last model, where no clock ends the run."""
-        if self.clock.limit is None:
-            executor.settle()
-            self._done.wait()
-            executor.settle()
+        """Wait for the last model, or for the end of the run's time."""
+        executor.settle()
+        self._done.wait(None if self.clock.limit is None else max(self.clock.limit - self.clock.elapsed, 0.0))
+        executor.settle()
 
     @property
     def records(self) -> list[dict[str, Any]]:
