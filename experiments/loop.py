@@ -66,12 +66,14 @@ class Loop:
     _open: list[Query] = field(default_factory=list)
     _early: dict[tuple[int, int], Result] = field(default_factory=dict)
     _held: bool = False
+    _refused: dict[tuple[int, int], Query] = field(default_factory=dict)
 
     def run(self, history: Iterable[Asked | Told] = ()) -> list[Result]:
         """Replay `history`, evaluate what it left open, and go on; returns every result in the order of tells."""
         self.replay(history)
         for query in self._open:
             self.executor.submit(query)
+        self._reconsider()
         self._fill()
         while self._open and not self.clock.over:
             result = self.executor.next()
@@ -89,20 +91,31 @@ class Loop:
         """Ask until every worker has something to do, or the budget admits no more."""
         depth = self.executor.slots * (2 if self.in_order and self.executor.slots > 1 else 1)
         while len(self._open) < depth and not self._held and not self.clock.over:
-            query = self.optimizer.ask()
-            admitted = self._admit(query)
-            for observer in self.observers:
-                observer.asked(query, admitted=admitted)
-            if admitted:
-                self.executor.submit(query)
+            self._ask(query := self.optimizer.ask(), admitted=self.account.admits(query))
 
-    def _admit(self, query: Query) -> bool:
-        """Open a query if the budget allows; one that it does not allow holds further asks until the next tell."""
-        self._held = not self.account.admits(query)
-        if not self._held:
+    def _reconsider(self) -> None:
+        """Ask again for what a smaller budget did not admit."""
+        for query in list(self._refused.values()):
+            if self.account.admits(query):
+                self._ask(query, admitted=True)
+
+    def _ask(self, query: Query, *, admitted: bool) -> None:
+        """Say that `query` is asked for, and have it evaluated where the budget admits it."""
+        self._take(query, admitted=admitted)
+        for observer in self.observers:
+            observer.asked(query, admitted=admitted)
+        if admitted:
+            self.executor.submit(query)
+
+    def _take(self, query: Query, *, admitted: bool) -> None:
+        """Open a query that the budget admits; one that it does not admit holds further asks until the next tell."""
+        self._held = not admitted
+        if admitted:
+            self._refused.pop(_name(query), None)
             self.account.commit(query)
             self._open.append(query)
-        return not self._held
+        else:
+            self._refused[_name(query)] = query
 
     def _next_ready(self) -> Result | None:
         """The next result to tell: of the oldest open query, or of any if the order does not matter."""
@@ -130,10 +143,10 @@ class Loop:
             if isinstance(event, Told):
                 self._tell(event.result)
                 continue
-            query = self.optimizer.ask()
+            query = self._refused.get(_name(event.query)) or self.optimizer.ask()
             if (_name(query), key(query.configuration)) != (_name(event.query), key(event.query.configuration)):
                 raise asked_another(_name(event.query), _name(query))
-            self._admit(query)
+            self._take(query, admitted=event.admitted)
 
 
 def asked_another(was: tuple[int, int], now: tuple[int, int]) -> UserError:

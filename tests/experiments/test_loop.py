@@ -132,6 +132,31 @@ def test_a_larger_budget_goes_on_with_the_same_trials():
     assert {r.query.trial for r in extended} == {r.query.trial for r in direct}
 
 
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("workers", [1, 2])
+@settings(max_examples=3)
+@given(data=st.data())
+def test_a_larger_budget_of_epochs_goes_on_wherever_the_smaller_one_ended(name, workers, data):
+    """What did not fit is asked for again, once there is room for it; killed in between, the run ends the same."""
+
+    def executor():
+        return Serial(FakeBenchmark()) if workers == 1 else Local(FakeBenchmark(), workers=workers)
+
+    amounts = [data.draw(st.integers(fewer(name, 60), fewer(name, 300))) for _ in range(2)]
+    small, large = Budget(epochs=min(amounts)), Budget(epochs=max(amounts) + 50)
+    short, events = _run(name, small, executor=executor())
+    extended, all_events = _run(name, large, executor=executor(), history=events)
+    assert _outcome(extended)[: len(short)] == _outcome(short)
+    assert sum(isinstance(event, Told) for event in all_events) == len(extended)
+    reached = {}
+    for result in extended:
+        reached[result.query.trial] = max(result.query.epoch, reached.get(result.query.trial, 0))
+    assert large.epochs - 50 < sum(reached.values()) <= large.epochs
+    cut = data.draw(st.integers(len(events), len(all_events)))
+    resumed, _ = _run(name, large, executor=executor(), history=all_events[:cut])
+    assert _outcome(resumed) == _outcome(extended)
+
+
 def test_a_record_of_another_version_is_refused():
     _, events = _run("random", Budget(trials=3))
     forged = [Asked(replace(events[0].query, epoch=25)), *events[1:]]
