@@ -78,7 +78,10 @@ def check_target(metric: Metric, y: NDArray[Any], info: TaskInfo) -> None:  # (n
         except ValueError as error:
             reason = str(error).strip().split("\n")[0].rstrip(".")
     elif math.isnan(score(metric, y, perfect)):
-        reason = "it is undefined on these rows, which hold a single value of the target"
+        reason = (
+            "it is undefined on these rows, which hold a single value of the target (with cross_validation=5 every row that is not tested "
+            "on validates once)"
+        )
     if reason:
         raise UserError(f"`metric` is {metric.name!r}, which cannot judge task {info.name!r}: {reason}; choose another metric")
 

@@ -97,6 +97,8 @@ class RegressionScores:
         values = dict(zip(self.names, usual, strict=True))
         if self.extra and self.extra.name not in values:
             target = y.double().cpu().numpy() * self.scale + self.mean
+            if self.extra.name == "rmsle":  # rounding: what is standardised is float32
+                target = np.maximum(target, 0)
             values[self.extra.name] = score(self.extra, target, self.predictions(outputs))
         return values
 

@@ -25,6 +25,8 @@ SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 """What may stand between the cells of a CSV file; of those that cut its header into equally many names, the first."""
 CSV: dict[str, Any] = {"low_memory": False, "encoding": "utf-8-sig"}
 """How pandas reads one."""
+NAMELESS = "Unnamed: 0"
+"""What pandas calls a first column without a name."""
 HEADER_LINES = 20
 """Lines that a header may have."""
 SUFFIXES = (".csv", ".csv.gz", ".parquet", ".pq")
@@ -63,10 +65,27 @@ def read_file(path: Path, text: Collection[str] = ()) -> tuple[pd.DataFrame, tup
     table.columns = table.columns.map(str)
     if len(table) == 0:
         raise UserError(f"{path} has no rows under its header: give a table with rows")
+    if _numbers_rows(table):
+        table, notes = table.iloc[:, 1:], (*notes, f"the first column of {path.name}, which has no name and numbers the rows, is left out")
     if not table.columns.is_unique:
         twice = sorted(table.columns[table.columns.duplicated()])
         raise UserError(f"{path} has more than one column named {twice[0]!r}: give every column a name of its own")
     return table.reset_index(drop=True), notes
+
+
+def _numbers_rows(table: pd.DataFrame) -> bool:
+    """Whether the first column is what pandas and R write in front of a table that they save: it would give away how rows are sorted."""
+    first = table.iloc[:, 0]
+    return first.name == NAMELESS and first.dtype == np.int64 and any(np.array_equal(first, np.arange(len(first)) + i) for i in (0, 1))
+
+
+def spelled_missing(path: Path, column: str) -> list[str]:
+    """How a CSV file writes the missing cells of a column, but for empty ones."""
+    if not path.name.lower().endswith((".csv", ".csv.gz")):
+        return []
+    options: dict[str, Any] = CSV | _form(path) | {"usecols": [column], "dtype": str}
+    written, read = pd.read_csv(path, keep_default_na=False, **options)[column], pd.read_csv(path, **options)[column]
+    return [text for text in written[read.isna()].unique() if text]
 
 
 def _parsed(path: Path, text: Collection[str]) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -129,6 +148,8 @@ def stacked(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
             one, other = one.astype(dtype), other.astype(dtype)
         elif isinstance(other.dtype, pd.CategoricalDtype):
             other = other.astype(object)
+        elif is_number(one) and is_number(other) and is_truth(one) != is_truth(other):
+            one, other = as_number(one), as_number(other)  # as objects, True would not be the 1 of the other table
         columns[name] = pd.concat([one, other], ignore_index=True)
     return pd.DataFrame(columns)
 
@@ -184,7 +205,9 @@ def _typed(column: pd.Series, wish: Wish | None) -> tuple[pd.Series, str]:
 def category(column: pd.Series) -> pd.Series:
     """A column as an unordered category: in its own order where it has one, else sorted by value; text where it is mixed."""
     if isinstance(column.dtype, pd.CategoricalDtype):
-        return column.cat.as_unordered()
+        if len(set(map(str, column.cat.categories))) == len(column.cat.categories):
+            return column.cat.as_unordered()
+        column = column.astype(object)  # of the number 1 and the text "1"
     if is_number(column) or is_time(column):
         return column.astype("category")
     return column.map(str, na_action="ignore").astype("category")
@@ -196,7 +219,7 @@ def _from_text(column: pd.Series, wish: Wish | None) -> tuple[pd.Series, str]:
     if not all(isinstance(value, Hashable) for value in present):  # lists and the like count by their text
         column = column.map(str, na_action="ignore")
         present = column.dropna()
-    if all(isinstance(value, bool | np.bool_) for value in present):  # a CSV column of True and False with a missing cell
+    if is_truth(present):  # a CSV column of True and False with a missing cell
         return as_number(column.map(float, na_action="ignore")), ""
     numbers = spelled_numbers(column)
     share = numbers.notna().sum() / len(present)
@@ -230,14 +253,23 @@ def spelled_numbers(column: pd.Series) -> pd.Series:  # (n,) float64
 
 
 def dense(column: pd.Series) -> pd.Series:
-    """A column without pandas' sparse storage."""
+    """A column without pandas' sparse storage, and without Arrow's own dates and texts."""
     values: Any = column
+    if isinstance(column.dtype, pd.ArrowDtype) and not is_number(column):
+        return column.astype(object).infer_objects()
     return values.sparse.to_dense() if isinstance(column.dtype, pd.SparseDtype) else column
 
 
 def is_number(column: pd.Series) -> bool:
     """True for numbers and booleans, nullable ones included."""
     return bool(pd.api.types.is_numeric_dtype(column.dtype))
+
+
+def is_truth(column: pd.Series) -> bool:
+    """True for booleans, also where a missing cell makes objects of them."""
+    if is_number(column):
+        return bool(pd.api.types.is_bool_dtype(column.dtype))
+    return column.dtype == object and all(isinstance(value, bool | np.bool_) for value in column.dropna())
 
 
 def is_time(column: pd.Series) -> bool:

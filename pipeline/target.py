@@ -21,6 +21,7 @@ MOSTLY = 0.8
 
 def kind_of(target: pd.Series) -> Kind:
     """The kind of problem that a target of a file poses: regression for fractions and for more than 20 distinct numbers."""
+    target = dense(target)
     if is_time(target):
         return "regression"
     _check_spoilt(target)
@@ -35,7 +36,7 @@ def _check_spoilt(target: pd.Series) -> None:
     """Refuse a column of many numbers with a few other cells: as classes it would have one for every number."""
     if is_number(target):
         return
-    present = dense(target).dropna().astype(object)
+    present = target.dropna().astype(object)
     numbers = spelled_numbers(present)
     others = present[numbers.isna()]
     if 0 < len(others) <= (1 - MOSTLY) * len(present) and numbers.nunique() > MANY_VALUES:

@@ -20,7 +20,7 @@ from lcbench.task import Kind, TaskInfo
 from pipeline.openml_cache import Problem, read_folds, read_problem, read_table, use_openml_cache
 from pipeline.openml_download import fetch
 from pipeline.splits import FEW_ROWS, FOLDS, FRACTION, VALIDATION, Rows, folded, resplit, validated
-from pipeline.table import SUFFIXES, is_time, listed, named, read_file, stacked, text_columns, typed
+from pipeline.table import SUFFIXES, is_time, is_truth, listed, named, read_file, spelled_missing, stacked, text_columns, typed
 from pipeline.target import kind_of, target_values, with_target
 
 __all__ = ["BUNDLED", "Task", "bundled_task", "file_task", "openml_task", "task_name", "use_openml_cache"]
@@ -169,7 +169,8 @@ def file_task(
         raise UserError(f"`kind` is {kind!r}, but must be classification, regression, or null to decide by the target")
     path, target = Path(path).expanduser(), str(target)
     table, notes = _read_whole(path, target)
-    test, more = _read_whole(Path(test_path).expanduser(), target, text_columns(table)) if test_path else (table[:0], ())
+    text = [name for name in text_columns(table) if not is_truth(table[name])]
+    test, more = _read_whole(Path(test_path).expanduser(), target, text) if test_path else (table[:0], ())
     if lacking := sorted(set(table.columns) - set(test.columns)):
         raise UserError(f"{test_path} has no column {lacking[0]!r}, which {path} has: give both files the same columns")
     n_rest, table = len(table), stacked(table, test) if len(test) else table
@@ -208,6 +209,8 @@ def _read_whole(path: Path, target: str, text: Sequence[str] = ()) -> tuple[pd.D
     where = f"target {named(target, table, 'target', str(path))!r} of {path}"
     number, missing = with_target(table[target], where)
     table = table[number >= 0].reset_index(drop=True)
+    if missing and (spelled := spelled_missing(path, target)):
+        missing = (f"{missing[0]}; there it says {listed(spelled)}: if that is a class, give it another name",)
     return table, (*notes, *missing)
 
 

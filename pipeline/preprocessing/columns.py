@@ -101,7 +101,7 @@ def _plain(value: Any) -> Plain:
 def _numbers(column: pd.Series) -> NDArray[np.float64]:  # (n,)
     """A column as numbers, whatever it is stored as."""
     column = dense(column)
-    if isinstance(column.dtype, pd.CategoricalDtype) or (isinstance(column.dtype, pd.ArrowDtype) and not is_number(column)):
+    if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype(object)
     column = column.infer_objects()
     if is_time(column):
@@ -144,10 +144,11 @@ def _coder(categories: Sequence[Plain]) -> Callable[[Any], float]:
     for category, known in by_value.items():
         by_text.setdefault(_shortest(category), known)
     unknown = float(len(categories))
+    truth = by_text.keys() <= {"False", "True"}  # a CSV may write them as TRUE or true
 
     def code(value: Any) -> float:
         value = _plain(value)
-        texts = (str(value), _shortest(value), _shortest(_spelled_number(value)))
+        texts = (str(value), _shortest(value), _shortest(_spelled_number(value)), *([str(value).strip().capitalize()] if truth else []))
         return by_value.get(value, next((by_text[text] for text in texts if text in by_text), unknown))
 
     return code

@@ -62,6 +62,8 @@ SHARE = 0.5
 """Part of the time left that the first step on all rows may take by the pilot's rate; the rest is for rates that grow with the rows."""
 BATCH_ROWS = 1024
 """Rows predicted at once: some learners need memory per row and training row, or per row and pair of classes."""
+FAR = 1000
+"""A column that lies so many times its range away from 0 is moved there: in the float32 of some learners an hour of today is one number."""
 PROBE_ROWS = 256
 """Rows that are predicted to tell how long others will take."""
 
@@ -219,6 +221,7 @@ class Model(ABC):
     def _summarise(self, raw: NDArray[np.float64], y: Target, rows: NDArray[np.int64]) -> None:
         """Note the columns that vary, the classes or the scale of the target, and whether there is something to learn."""
         self._columns = np.flatnonzero(_varies(raw, rows))
+        self._shift = np.where(self._known_nominal, 0.0, _far_from_zero(raw[np.ix_(rows, self._columns)]))
         if self.info.kind == "classification":
             self._classes, counts = np.unique(y[rows].astype(np.int64), return_counts=True)
             self._prior = counts / len(rows)
@@ -236,7 +239,7 @@ class Model(ABC):
         return Part(self._inputs(raw, rows), np.searchsorted(self._classes, y[rows]).astype(np.int64))
 
     def _inputs(self, raw: NDArray[np.float64], rows: NDArray[np.int64]) -> NDArray[np.float64]:  # (rows, d)
-        chosen = raw[np.ix_(rows, self._columns)]
+        chosen = raw[np.ix_(rows, self._columns)] - self._shift
         return np.clip(chosen, -LARGEST, LARGEST, out=chosen)
 
 
@@ -244,6 +247,13 @@ def _varies(raw: NDArray[np.float64], rows: NDArray[np.int64]) -> NDArray[np.boo
     """Which columns have two different cells in some rows; missing is a value like others."""
     chosen, first = raw[rows], raw[rows[0]]
     return ((chosen != first) & ~(np.isnan(chosen) & np.isnan(first))).any(axis=0)
+
+
+def _far_from_zero(X: NDArray[np.float64]) -> NDArray[np.float64]:  # (n, d) -> (d,)
+    """The middle of each column that lies far from 0, 0 for others."""
+    low, high = np.fmin.reduce(X), np.fmax.reduce(X)
+    middle = low / 2 + high / 2
+    return np.where((high > low) & (np.abs(middle) > FAR * (high - low)), middle, 0.0)
 
 
 def names(info: TaskInfo) -> tuple[str, ...]:

@@ -1,5 +1,8 @@
-"""What is refused before a task is loaded, and what is not: it may be legal for the one kind of task only."""
+"""What is refused before anything is trained, most before a task is loaded: it may be legal for the one kind of task only."""
 
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
 
@@ -11,6 +14,7 @@ from lcbench.errors import UserError
 from lcbench.task import TaskInfo
 from optimizers.portfolio import Portfolio
 from pipeline.spaces import apt2021
+from pipeline.tasks import bundled_task
 
 TASK = TaskInfo("t", "classification", None, 0, "", 1, 1, 1, 4, 3, 2)
 
@@ -72,3 +76,13 @@ def test_every_member_of_the_default_portfolio_is_legal_as_it_is(kind, n_categor
     for _ in range(16):
         optimizer.ask().configuration.check_valid_configuration()
     assert not [words for words in said if "skipped" in words or "clipped" in words]
+
+
+def test_rmsle_looks_at_every_row_before_anything_is_trained():
+    """Training and test rows have a value of it too."""
+    config = SimpleNamespace(metric="rmsle")
+    info, y = bundled_task("diabetes").info, np.array([1.0, 2.0, -3.0])
+    for rows in ([0], [2]):
+        with pytest.raises(UserError, match="its smallest target is -3"):
+            build.build_metric(config, SimpleNamespace(info=info, y=y, val=np.array(rows)))
+    assert build.build_metric(config, SimpleNamespace(info=info, y=y[:2], val=np.array([0]))).name == "rmsle"

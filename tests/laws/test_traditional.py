@@ -213,6 +213,21 @@ def test_no_legal_table_is_too_odd(name, kind):
         assert not p[:, absent].any() if len(absent) else True, what
 
 
+@every
+def test_what_lies_far_from_zero_is_told_apart_as_well(name, kind):
+    """Seconds of an hour of today: as float32 there would be 5 of 600 left."""
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.permutation(600), rng.normal(size=600)]).astype(float)
+    y = X[:, 0] // 60 % (CLASSES[kind] or 10) if CLASSES[kind] != 2 else X[:, 0] > 250
+    answers = []
+    for shift in (0.0, 1.7e9):
+        moved = X + np.array([shift, 0.0])
+        model = build(name, info(kind), np.zeros(2, bool), 1, 30)
+        model.fit(moved, y.astype(int if CLASSES[kind] else float), None, None, deadline=FAR)
+        answers.append(model.predict(moved))
+    assert np.abs(answers[0] - answers[1]).mean() < 0.02 * answers[0].std()
+
+
 def test_every_file_is_found_and_the_order_names_no_other():
     files = {path.stem for path in Path(package.__file__).parent.glob("*.py") if not path.stem.startswith("_")} - {"model"}
     for kind in CLASSES:

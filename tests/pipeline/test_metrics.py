@@ -239,6 +239,16 @@ def test_targets_that_a_metric_cannot_judge_are_refused_once():
         check_target(metric_for(name, MULTI), np.arange(8) % 4, MULTI)
 
 
+def test_a_network_is_judged_by_rmsle_where_a_target_of_zero_is_rounded():
+    """Standardised in float32 by rows that are far larger, a 0 comes back as a little less."""
+    scale, rounded = 3e5, []
+    for mean in np.arange(1e6, 1e6 + 100):
+        y = torch.tensor((np.array([0.0, 0.5]) - mean) / scale, dtype=torch.float32)
+        rounded.append(float(y[0]) * scale + mean)
+        assert np.isfinite(RegressionScores(scale, mean, METRICS["rmsle"])(torch.zeros(2, 1), y)["rmsle"])
+    assert min(rounded) < -0.01
+
+
 def test_rmsle_refuses_targets_below_zero_but_not_their_rounding():
     with pytest.raises(UserError, match=r"a target is -0\.5"):
         score(METRICS["rmsle"], np.array([-0.5, 2.0]), np.ones((2, 1)))

@@ -37,6 +37,9 @@ def one(values, wish: str | None = None) -> tuple[pd.Series, tuple[str, ...]]:
         (pd.to_timedelta(["1min", None]), [60, np.nan]),
         (np.array(["2970-01-01"], "datetime64[s]"), [365243 * 86400]),  # beyond what nanoseconds can say
         ([datetime.date(1970, 1, 1), datetime.date(1970, 1, 3)], [0, 172800]),
+        (pd.array([datetime.date(1970, 1, 1), None], dtype="date32[pyarrow]"), [0, np.nan]),
+        (pd.array([datetime.datetime(1970, 1, 2), None], dtype="timestamp[us][pyarrow]"), [86400, np.nan]),
+        (pd.array([datetime.timedelta(minutes=1), None], dtype="duration[s][pyarrow]"), [60, np.nan]),
         (["1970-01-01T00:00:10", "1970-01-02"], [10, 86400]),
     ],
 )
@@ -187,6 +190,36 @@ def test_cells_of_categories_can_be_read_as_they_are_written(tmp_path):
 def test_cells_that_are_lists_count_by_their_text():
     column, _ = one(pd.Series([[1, 2], [1, 2], None, {"a": 3}], dtype=object))
     assert list(column.cat.categories) == ["[1, 2]", "{'a': 3}"] and column.isna().tolist() == [False, False, True, False]
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_the_numbers_of_the_rows_are_no_column(tmp_path, first):
+    """As pandas and R write them; sorted rows would tell the target."""
+    path, table = tmp_path / "t.csv", pd.DataFrame({"x": [5.0, 6.0, 8.0], "y": list("aab")})
+    table.index = table.index + first
+    table.to_csv(path)
+    read, notes = read_file(path)
+    pd.testing.assert_frame_equal(read, pd.DataFrame({"x": [5.0, 6.0, 8.0], "y": list("aab")}))
+    assert notes == ("the first column of t.csv, which has no name and numbers the rows, is left out",)
+
+
+@pytest.mark.parametrize("cells", [[0, 2, 1], [1, 2, 4], [0.0, 1.0, None], ["0", "1", "b"]])
+def test_other_columns_without_a_name_stay(tmp_path, cells):
+    pd.DataFrame({"": cells, "x": range(3)}).to_csv(tmp_path / "t.csv", index=False)
+    read, notes = read_file(tmp_path / "t.csv")
+    assert read.columns.tolist() == ["Unnamed: 0", "x"] and not notes
+
+
+def test_truth_and_numbers_are_stacked_as_numbers():
+    truth, numbers = pd.DataFrame({"x": [True, False]}), pd.DataFrame({"x": [1, 0]})
+    for both in (stacked(truth, numbers), stacked(numbers, truth)):
+        assert typed(both)[0]["x"].tolist() == [1, 0, 1, 0]
+
+
+def test_the_number_1_and_the_text_1_are_one_category():
+    column, _ = one(pd.Categorical([1, "1", None, "a"], categories=["a", 1, "1"]))
+    assert column.cat.categories.tolist() == ["1", "a"]
+    assert column.astype(object).fillna("").tolist() == ["1", "1", "", "a"]
 
 
 def test_tables_are_stacked_with_the_columns_and_types_of_the_first():

@@ -363,6 +363,26 @@ def test_categories_and_classes_of_the_second_file_alone_are_known(write):
     assert 0 not in task.y[task.rest]
 
 
+@pytest.mark.parametrize("spelling", [str, str.upper, str.lower])
+def test_truth_with_a_missing_cell_is_the_same_in_both_files(write, spelling):
+    truth = [spelling(word) for word in np.resize(["True", "False", "True"], 30)]
+    first = table(30).assign(label=truth, new=truth[::-1])
+    first.loc[0, ["label", "new"]] = None
+    task = file_task(write(first), "label", test_path=write(table(6).assign(label=truth[:6], new=truth[:6]), "later.csv"))
+    assert task.classes == ("False", "True")
+    assert task.y[task.test].tolist() == [1, 0, 1] * 2
+    assert task.X["new"].iloc[task.test].tolist() == [1, 0, 1] * 2
+
+
+def test_a_target_that_counts_as_missing_is_named_as_it_is_written(write):
+    words = np.resize(["None", "Insomnia", "Apnea", "Apnea"], 60)
+    task = file_task(write(table().assign(label=words)), "label")
+    assert task.classes == ("Apnea", "Insomnia")
+    assert any("is missing in 15 of 60 rows, which are left out; there it says 'None': if that is a class" in note for note in task.notes)
+    empty = file_task(write(table().assign(label=np.where(words == "None", None, words))), "label")
+    assert not any("it says" in note for note in empty.notes)
+
+
 @pytest.mark.parametrize(
     ("second", "sentence"),
     [

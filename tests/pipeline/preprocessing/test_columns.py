@@ -143,6 +143,8 @@ def test_numbers_are_read_from_whatever_holds_them(values, expected):
         ([True, False], ["False", "True"], [1, 0]),
         ([1, "a", None, "b"], ["a", 1], [1, 0, np.nan, 2]),
         ([True, 1, "True"], ["1", "True"], [1, 0, 1]),
+        (["TRUE", "false", "True", "x", None], [False, True], [1, 0, 1, 2, np.nan]),
+        (["TRUE"], ["False", "True", "unknown"], [3]),
         (pd.array([2, None], dtype="Int64"), ["1", "2"], [1, np.nan]),
         (pd.array(["b", None], dtype="string"), "ab", [1, np.nan]),
         (pd.array(["b", None], dtype="string[pyarrow]"), "ab", [1, np.nan]),
