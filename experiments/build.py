@@ -149,7 +149,7 @@ def build_optimizer(
             optimizer = Prior(optimizer, space, beliefs, np.random.default_rng(seeds.spawn(1)[0]), beta=config.prior.beta)
         except ValueError as error:
             raise UserError(f"`prior` cannot be built: {error}") from None
-    path = _portfolio_path(config, optimizer)
+    path = portfolio_path(config, optimizer)
     if path is None:
         return optimizer
     try:
@@ -163,13 +163,16 @@ def build_optimizer(
     return Portfolio(optimizer, members) if members else optimizer
 
 
-def _portfolio_path(config: DictConfig, optimizer: Optimizer) -> Path | None:
-    """The file of the portfolio; ``auto`` is that of the space, for a method that is used with one by default."""
+def portfolio_path(config: DictConfig, optimizer: Optimizer) -> Path | None:
+    """The file of the portfolio: one of its own, or the shipped one of this name; ``auto`` is that of the space.
+
+    The space's is for methods that are used with one by default.
+    """
     wish = config.get("portfolio")
     if not wish:
         return None
     if wish.name != "auto":
-        return Path(wish.path)
+        return Path(wish.path) if "path" in list(wish) else PORTFOLIOS / f"{wish.name}.json"
     named = config.space.get("portfolio")
     return PORTFOLIOS / f"{named}.json" if named and getattr(optimizer, "with_portfolio", False) else None
 

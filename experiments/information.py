@@ -2,35 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from ConfigSpace import ConfigurationSpace
 from ConfigSpace.hyperparameters import Hyperparameter
 from rich.console import Console
 from rich.table import Table
 
 from lcbench.errors import UserError
-from pipeline.spaces.search_space import SearchSpace
 
 
-def show_information(wish: str, search_space: SearchSpace, console: Console) -> dict[str, Any]:
+def show_information(wish: str, space: ConfigurationSpace, task: str, console: Console, fixed: Mapping[str, Any]) -> dict[str, Any]:
     """Print what `info=` asks for, and run nothing.
+
+    Args:
+        wish: the value of `info`.
+        space: what is searched.
+        task: where.
+        console: where to print.
+        fixed: settings that are not searched.
 
     Raises:
         UserError: if there is no such information.
     """
     if wish != "space":
         raise UserError(f"`info` is {wish!r}, but must be space: what is searched on this task")
-    console.print(space_table(search_space))
-    fixed = ", ".join(f"{name} = {value}" for name, value in search_space.fixed.items() if value is not None)
-    if fixed:
-        console.print(f"fixed: {fixed}", highlight=False, soft_wrap=True)
-    return {"hyperparameters": list(search_space.space)}
+    console.print(_table(space, f"space {space.name}: {len(space)} hyperparameters on {task}"))
+    known = ", ".join(f"{name} = {value}" for name, value in fixed.items() if value is not None)
+    if known:
+        console.print(f"fixed: {known}", highlight=False, soft_wrap=True)
+    return {"hyperparameters": list(space)}
 
 
-def space_table(search_space: SearchSpace) -> Table:
+def _table(space: ConfigurationSpace, title: str) -> Table:
     """One line per hyperparameter: what it can be, its scale, its default, and when it is there at all."""
-    space = search_space.space
-    table = Table(title=f"space {search_space.name}: {len(space)} hyperparameters on {search_space.task.name}", title_justify="left")
+    table = Table(title=title, title_justify="left")
     for column in ("hyperparameter", "values", "scale", "default", "only if"):
         table.add_column(column, overflow="fold")
     for name in sorted(space):

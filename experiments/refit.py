@@ -25,6 +25,7 @@ from rich.console import Console
 
 from experiments import build
 from experiments.display import clock_text
+from experiments.door import EXIT_INTERRUPTED
 from experiments.records import lock
 from lcbench.errors import UserError, in_words
 from lcbench.machine import cores
@@ -220,6 +221,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (UserError, OSError) as error:
         print(in_words(error), file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("interrupted; the run is as it was, the same command begins again", file=sys.stderr)
+        return EXIT_INTERRUPTED
     for name, value in told["scores"].items():
         print(f"{name} {value:.4f}")
     print(f"the refitted model lies in {options.run / REFITTED}: python -m pipeline.predict {options.run} new.csv")

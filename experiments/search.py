@@ -25,7 +25,7 @@ from experiments.report import print_report, summarise
 from experiments.traditional import Traditional, chosen, wished
 from lcbench.errors import UserError
 from lcbench.header import provenance_now
-from lcbench.rundir import HEADER, pack, read_header, read_run, write_header
+from lcbench.rundir import pack, read_header, read_run, write_header
 from lcbench.task import TaskInfo, is_same_task
 from optimizers.optimizer import Optimizer
 from pipeline.constant import Constant
@@ -57,7 +57,8 @@ def search(config: DictConfig, console: Console, start: float) -> dict[str, Any]
     """
     budget = check(config)
     if config.info is not None:
-        return show_information(config.info, build.build_space(config, build.build_task(config).info), console)
+        searched = build.build_space(config, build.build_task(config).info)
+        return show_information(config.info, searched.space, searched.task.name, console, searched.fixed)
     if config.plan:
         live, ladder = config.benchmark, build.build_ladder(config)
         account = partial(Account, budget, bool(live.continue_trials), extra_epochs=int(live.published_defects))
@@ -135,7 +136,7 @@ def _run(
         console.print("published_defects=true: test_cross_entropy is LCBench's double softmax, not comparable with other models'")
     ladder = build.build_ladder(config)
     live = build.build_benchmark(config, task, ladder, directory.path)
-    _name_table(directory.path, live, live.set_up(task))
+    _name_table(directory, live, live.set_up(task))
     history = list(directory.history(live.space))
     planned = planned_epochs(build.build_optimizer(config, live.space, ladder, console.print), _account(live, budget), ladder)
     progress = Progress(clock, ladder, live.metric, config.incumbent, directory.path, continues=live.continue_trials, planned=planned)
@@ -162,8 +163,8 @@ def _run(
         raw, deadline = RawTable.load(live.prepared / "raw", live.task), clock.deadline + REFIT_SHARE * (budget.seconds or 0.0)
         told["refit"] = Refit.of(config, directory.path, raw, config.refit, deadline)(live.metric, console)
     summary = summarise(progress, read_run(directory.path), {**names, "seed": config.seed}, traditional.records, told)
-    directory.finish(summary)
     live.tear_down()
+    directory.finish(summary)
     print_report(summary, progress.results, live.metric, console, directory.path)
     return summary
 
@@ -172,19 +173,19 @@ def _account(live: LiveBenchmark, budget: Budget) -> Account:
     return Account(budget, live.continue_trials, live.extra_epochs)
 
 
-def _name_table(directory: Path, live: LiveBenchmark, checksum: int) -> None:
-    """Say what the curves are curves of, once; refuse to go on with a table that has changed since.
+def _name_table(directory: RunDirectory, live: LiveBenchmark, checksum: int) -> None:
+    """Say what the curves are curves of, until there are some; then refuse to go on with a table that has changed since.
 
     Raises:
         UserError: if the run was begun on other rows, columns or splits.
     """
-    if not (directory / HEADER).exists():
+    if not directory.events:
         provenance = provenance_now(licence="not stated") | {"table_crc32": checksum} | live.stated
-        write_header(directory, task=live.task, space=live.space, objective=live.metric.on("val"), provenance=provenance)
-    header = read_header(directory)
+        write_header(directory.path, task=live.task, space=live.space, objective=live.metric.on("val"), provenance=provenance)
+    header = read_header(directory.path)
     if not is_same_task(header.task, live.task) or header.provenance.get("table_crc32") != checksum:
         raise UserError(
-            f"the table of task {live.task.name!r} has changed since the run in {directory} began: choose another `seed` or `runs`"
+            f"the table of task {live.task.name!r} has changed since the run in {directory.path} began: choose another `seed` or `runs`"
         )
 
 

@@ -15,6 +15,7 @@ from experiments.config import Budget, check_seed
 from experiments.cost import Account
 from experiments.display import display
 from experiments.incumbent import check_policy
+from experiments.information import show_information
 from experiments.loop import Loop, Told
 from experiments.plan import show_plan
 from experiments.progress import Progress
@@ -115,6 +116,8 @@ def simulate(config: DictConfig, console: Console, start: float) -> dict[str, An
     """
     run = Simulation.of(config)
     try:
+        if config.info is not None:
+            return show_information(config.info, run.recorded.benchmark.space, run.names["task"], console, {})
         check(run)
         if config.plan:
             return show_plan(f"plan of {run.title}", run.optimizer, run.account, run.ladder, console)

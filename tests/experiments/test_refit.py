@@ -272,3 +272,12 @@ def test_a_new_ensemble_removes_what_the_old_one_was_refitted_to(copy):
     (copy / "prepared/raw/columns.json").write_text(json.dumps({"columns": about["columns"], "classes": about["classes"]}))
     assemble(copy, names[:1], [1.0], "table")
     assert Predictor.load(copy).names == names[:1]
+
+
+def test_an_interrupted_refit_is_no_traceback(monkeypatch, tmp_path, capsys):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(refit, "refit_run", interrupted)
+    assert refit.main([str(tmp_path)]) == 130
+    assert "the run is as it was" in capsys.readouterr().err

@@ -8,12 +8,17 @@ from hydra import compose, initialize_config_dir
 
 from experiments import build
 from experiments.config import register
+from experiments.cost import Spent, WallClock
 from experiments.door import CONF
-from experiments.search import check
+from experiments.records import EventLog, RunDirectory
+from experiments.search import _name_table, check
 from lcbench.errors import UserError
+from lcbench.metric import METRICS
+from lcbench.rundir import read_header
 from lcbench.task import TaskInfo
 from optimizers.portfolio import Portfolio
-from pipeline.spaces import apt2021
+from pipeline.live import LiveBenchmark
+from pipeline.spaces import apt2021, lcbench
 from pipeline.tasks import bundled_task
 
 TASK = TaskInfo("t", "classification", None, 0, "", 1, 1, 1, 4, 3, 2)
@@ -76,6 +81,27 @@ def test_every_member_of_the_default_portfolio_is_legal_as_it_is(kind, n_categor
     for _ in range(16):
         optimizer.ask().configuration.check_valid_configuration()
     assert not [words for words in said if "skipped" in words or "clipped" in words]
+
+
+def test_a_table_is_named_anew_until_something_is_recorded(tmp_path):
+    """A process that was killed while it set up may have named it for another metric."""
+    task = bundled_task("iris")
+
+    def named(metric, checksum=1):
+        live = LiveBenchmark(task.info, lcbench.space(task.info), 4, METRICS[metric], tmp_path)
+        with RunDirectory(tmp_path, {}) as directory:
+            _name_table(directory, live, checksum)
+        return read_header(tmp_path)
+
+    assert named("accuracy").objective == "val_accuracy"
+    assert named("cross_entropy").objective == "val_cross_entropy"
+    assert named("accuracy", 2).provenance["table_crc32"] == 2
+    log = EventLog(tmp_path, WallClock(None), Spent())
+    log.note("session")
+    log.close()
+    with pytest.raises(UserError, match="the table of task 'iris' has changed since the run"):
+        named("accuracy", 3)
+    assert read_header(tmp_path).provenance["table_crc32"] == 2
 
 
 def test_rmsle_looks_at_every_row_before_anything_is_trained():

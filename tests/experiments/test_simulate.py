@@ -311,6 +311,15 @@ def test_a_sweep_lands_in_the_tree(door, database):
     }
 
 
+def test_the_recorded_space_as_a_table(simulated, tmp_path):
+    summary, _, text = simulated("optimizer=hyperband", "info=space")
+    assert summary == {"hyperparameters": list(lcbench_space())}
+    assert "learning_rate" in text and "on vehicle" in text
+    assert not list(tmp_path.rglob("events.journal"))
+    with pytest.raises(UserError, match="`info` is 'nonsense', but must be space"):
+        simulated("optimizer=hyperband", "info=nonsense")
+
+
 def test_a_plan_runs_nothing(simulated, tmp_path):
     summary, _, text = simulated("optimizer=hyperband", "plan=true")
     assert sum(rung["epochs"] for rung in summary["plan"]) <= 1000
