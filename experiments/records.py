@@ -25,10 +25,11 @@ import fcntl
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+import numpy as np
 import yaml
 from ConfigSpace import Configuration, ConfigurationSpace
 
@@ -394,4 +395,8 @@ def _result(event: Mapping[str, Any], query: Query, recorded: LearningCurve) -> 
         entries = [(int(epoch), float(curve.seconds[i]), curve.at(epoch)) for i, epoch in enumerate(curve.epochs)] or untrained
         last = (event["last_epoch"], max(event["curve_seconds"], *(seconds for _, seconds, _ in entries), 0.0), event["scores"])
         curve = LearningCurve.from_entries([*entries, last])
+    elif len(curve):  # sessions that trained the same epochs again are one curve in the journals, with another time than was told
+        seconds = np.minimum(curve.seconds, event["curve_seconds"])
+        seconds[-1] = event["curve_seconds"]
+        curve = replace(curve, seconds=seconds)
     return Result(query, curve, event["loss"], event["seconds"], Status(event["status"]), event["error"])

@@ -107,6 +107,16 @@ def metric_recorded(name: str) -> Metric:
     return Metric(name, "maximize", (-math.inf, 0.0 if name.startswith("neg_") else math.inf), "score")
 
 
+def metric_of(column: str) -> Metric | None:
+    """The metric of a recorded column, None for what is no metric, e.g. a gradient or seconds.
+
+    >>> metric_of("val_accuracy").name, metric_of("gradient_norm")
+    ('accuracy', None)
+    """
+    split, _, name = column.partition("_")
+    return metric_recorded(name) if split in ("train", "val", "test") and name else None
+
+
 def metric_named(name: str) -> Metric:
     """Look a metric up by name.
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from lcbench.curve import LearningCurve
 from lcbench.database import SHIPPED, Database
 from lcbench.errors import UserError
-from lcbench.metric import METRICS, Metric, metric_recorded
+from lcbench.metric import Metric, metric_of, metric_recorded
 from lcbench.query import Query, Result
 from lcbench.space import encode, key
 from lcbench.store import FittedModel
@@ -137,5 +137,11 @@ def bounds_of(column: str) -> tuple[float, float]:
     """Lowest and highest possible value of a recorded column."""
     if column == "seconds":
         return 0.0, np.inf
-    name = column.partition("_")[2]
-    return METRICS[name].bounds if name in METRICS else (-np.inf, np.inf)
+    metric = metric_of(column)
+    return metric.bounds if metric else (-np.inf, np.inf)
+
+
+def is_maximised(column: str) -> bool:
+    """Whether the largest values of a recorded column are the best; of what is no metric, the smallest are."""
+    metric = metric_of(column)
+    return metric is not None and metric.direction == "maximize"

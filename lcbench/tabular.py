@@ -67,8 +67,8 @@ class TabularBenchmark:
             table: the recorded trainings.
             metric: what is optimised; None for the objective of the recording.
             view: which epochs can be asked for, see `lcbench.view`.
-            seed: seed of the trainings, None for the one of the most trainings, the smallest of such.
-            horizon: annealing horizon of the trainings in epochs, None for the largest recorded one.
+            seed: seed of the trainings, None for the one of the most trainings of this horizon, the smallest of such.
+            horizon: annealing horizon of the trainings in epochs, None for the largest recorded one (with this seed).
 
         Raises:
             UserError: if the metric, view, seed or horizon is not there, with what is.
@@ -80,8 +80,7 @@ class TabularBenchmark:
         self.metric = metric if isinstance(metric, Metric) else _metric(table, metric)
         self.objective = self.metric.on("val")
         """Name of the column whose loss is optimised."""
-        self.seed = _one_of(table, "seed", seed, _most_frequent)
-        self.horizon = _one_of(table, "horizon", horizon, np.max)
+        self.seed, self.horizon = _chosen(table, seed, horizon)
         self.rows = _trainings_of(table, self.seed, self.horizon)  # (n,)
         """Row of the table behind every row of the benchmark."""
         self._lengths = table.columns["length"][self.rows]  # (n,)
@@ -345,12 +344,16 @@ def _metric(table: CurveTable, name: str | None) -> Metric:
     return metric_recorded(wanted)
 
 
-def _one_of(table: CurveTable, name: str, wanted: int | None, choose: Any) -> int:
-    """The seed or horizon that was asked for, or the default one."""
-    recorded = np.unique(table.columns[name]).tolist()
-    if wanted is not None and wanted not in recorded:
-        raise UserError(f"`{name}` is {wanted}, but {table.task.name!r} was recorded with {', '.join(map(str, recorded))}")
-    return int(choose(table.columns[name])) if wanted is None else wanted
+def _chosen(table: CurveTable, seed: int | None, horizon: int | None) -> tuple[int, int]:
+    """The seed and horizon that were asked for, or the default ones."""
+    for name, wanted in (("seed", seed), ("horizon", horizon)):
+        recorded = np.unique(table.columns[name]).tolist()
+        if wanted is not None and wanted not in recorded:
+            raise UserError(f"`{name}` is {wanted}, but {table.task.name!r} was recorded with {', '.join(map(str, recorded))}")
+    seeds, horizons = table.columns["seed"], table.columns["horizon"]
+    if horizon is None:
+        horizon = int(np.max(horizons if seed is None else horizons[seeds == seed]))
+    return _most_frequent(seeds[horizons == horizon]) if seed is None else seed, horizon
 
 
 def _most_frequent(values: NDArray[np.int64]) -> int:

@@ -42,11 +42,16 @@ class Observations:
         return bool(np.isfinite(self._losses).any())
 
     def standardised(self) -> Floats:  # (n,)
-        """Losses with mean 0 and spread 1; failures and outliers stand at the upper fence, q75 + 1.5 (q75 - q25) (Tukey, 1977)."""
+        """Losses with mean 0 and spread 1; failures and outliers stand at the upper fence, q75 + 1.5 (q75 - q25) (Tukey, 1977).
+
+        Where all that ended well are equal, failures stand anywhere above.
+        """
         losses = self.losses
         finite = losses[np.isfinite(losses)]
         low, high = np.quantile(finite, [0.25, 0.75])
         fence = min(float(finite.max()), high + 1.5 * (high - low)) if high > low else float(finite.max())
+        if fence == finite.min():
+            fence += max(1.0, abs(fence))
         clipped = np.minimum(losses, fence)
         return (clipped - clipped.mean()) / clipped.std() if np.ptp(clipped) else np.zeros(len(clipped))
 

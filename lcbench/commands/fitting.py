@@ -23,14 +23,13 @@ from lcbench.commands.progress import progress_bar
 from lcbench.database import Database
 from lcbench.errors import UserError
 from lcbench.machine import cores
-from lcbench.metric import metric_recorded
 from lcbench.query import Status
 from lcbench.rungs import RUNGS
 from lcbench.schema import STATUSES, UNFINISHED
 from lcbench.space import encode, sample
 from lcbench.store import FittedModel, write_curves
 from lcbench.surrogate.models import FORMAT_VERSION
-from lcbench.surrogate_benchmark import bounds_of
+from lcbench.surrogate_benchmark import bounds_of, is_maximised
 from lcbench.tabular import TabularBenchmark
 
 HELP = "learn the recorded curves, so that any configuration can be asked for"
@@ -156,7 +155,8 @@ def fit(job: Job) -> FittedModel:
     rungs = [epoch for epoch in RUNGS if epoch < last] + [last]
     increasing = job.column == "seconds"
     try:
-        model = fit_surrogate(job.X, job.Y, bounds=bounds_of(job.column), increasing=increasing, rungs=rungs, seed=job.seed)
+        bounds, maximise = bounds_of(job.column), is_maximised(job.column)
+        model = fit_surrogate(job.X, job.Y, bounds=bounds, maximise=maximise, increasing=increasing, rungs=rungs, seed=job.seed)
     except ValueError as error:
         raise UserError(f"{job.column!r} on {job.task!r} cannot be learnt: {error}") from None
     arrays, about = model.to_arrays()
@@ -170,6 +170,4 @@ def _best(model: Any, job: Job) -> float:
     rng = np.random.default_rng(job.seed)
     random = encode([sample(job.configurations, rng) for _ in range(N_RANDOM)], job.configurations)
     predicted = model.predict(np.concatenate([job.X, random]))[:, 1:]
-    name = job.column.partition("_")[2]
-    maximise = metric_recorded(name).direction == "maximize"
-    return float(predicted.max() if maximise else predicted.min())
+    return float(predicted.max() if is_maximised(job.column) else predicted.min())

@@ -213,7 +213,9 @@ def _scalars(table: CurveTable) -> dict[str, Sequence[Any]]:
     derived = {"OpenML_task_id": task.openml_task_id, "test_split": task.n_test / size if size else INACTIVE}
     derived |= {"instances": size or INACTIVE, "classes": task.n_classes or INACTIVE, "features": task.n_features or INACTIVE}
     constant = {name: [facts.get(name, value)] * n for name, value in derived.items()}
-    finals = {name: _or_inactive(values) for name, values in table.results.items()} or _last_entries(table)
+    finals = {name: _or_inactive(values) for name, values in table.results.items()}
+    if not any(name.startswith("final_") for name in finals):
+        finals = _last_entries(table) | finals
     ordered = [name for name in RESULTS if name in finals] + [name for name in finals if name not in RESULTS]
     return {
         "model_parameters": [count if count >= 0 else INACTIVE for count in table.columns["n_parameters"].tolist()],

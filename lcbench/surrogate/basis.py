@@ -58,19 +58,19 @@ class Codec(Protocol):
         """Everything, for a file."""
 
 
-def worst(Y: Floats, bounds: Bounds) -> float:  # (n, T)
+def worst(Y: Floats, bounds: Bounds, *, maximise: bool) -> float:  # (n, T)
     """The value that stands for a diverged training.
 
-    A metric with two finite bounds is a score, so that its lowest value is the worst. Else the worst value lies `DIVERGED` times
-    as far from the finite bound as the typical value (the larger of the medians of the first entries and of all). A metric without
-    any bound counts as a loss, and its worst value is the largest that was recorded.
+    It is the bound on the bad side, if that is finite. Else it lies `DIVERGED` times as far from the other bound as the typical value
+    (the larger of the medians of the first entries and of all). Without any bound it is the worst that was recorded.
     """
-    low, high = bounds
+    (bound, limit), sign = bounds[::-1] if maximise else bounds, -1.0 if maximise else 1.0
     Y = _believed(Y)
-    if math.isfinite(low) == math.isfinite(high):
-        return low if math.isfinite(low) else float(np.max(Y[np.isfinite(Y)], initial=0.0))
-    bound, sign = (low, 1.0) if math.isfinite(low) else (high, -1.0)
     finite = np.isfinite(Y)
+    if math.isfinite(limit):
+        return limit
+    if not math.isfinite(bound):
+        return sign * float(np.max(sign * Y[finite])) if finite.any() else 0.0
     if not finite.any():
         return bound + sign
     first = Y[:, 0][finite[:, 0]]
@@ -83,14 +83,10 @@ def _believed(Y: Floats) -> Floats:
     return np.where(np.abs(Y) < np.finfo(np.float32).max, Y, np.nan)
 
 
-def fill(Y: Floats, bounds: Bounds) -> Floats:  # (n, T) -> (n, T)
+def fill(Y: Floats, bounds: Bounds, *, maximise: bool) -> Floats:  # (n, T) -> (n, T)
     """Clip to the bounds and to `worst`; what is NaN, infinite or after the end of a training becomes `worst`."""
-    Y, bad = _believed(Y), worst(Y, bounds)
-    low, high = min(bounds[0], bad), max(bounds[1], bad)
-    if not math.isfinite(bounds[1]):
-        high = bad
-    elif not math.isfinite(bounds[0]):
-        low = bad
+    Y, bad = _believed(Y), worst(Y, bounds, maximise=maximise)
+    low, high = (bad, bounds[1]) if maximise else (bounds[0], bad)
     return np.clip(np.where(np.isfinite(Y), Y, bad), low, high)
 
 

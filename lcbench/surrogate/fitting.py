@@ -50,6 +50,7 @@ def fit_surrogate(  # noqa: PLR0913 - a door: what one may say about a fit is sa
     Y: Floats,  # (n, T)
     *,
     bounds: Bounds,
+    maximise: bool,
     rungs: Sequence[int],
     increasing: bool = False,
     seed: int = 0,
@@ -65,6 +66,7 @@ def fit_surrogate(  # noqa: PLR0913 - a door: what one may say about a fit is sa
             and counts as the worst value (`basis.worst`): leave out trainings that are merely unfinished. For seconds it
             means unknown, and the curve is continued at its own pace.
         bounds: lowest and highest possible value.
+        maximise: whether the largest values are the best.
         rungs: epochs whose rank correlation is reported as well; those after the last entry are left out.
         increasing: True for cumulative seconds, which never decrease along any prediction.
         seed: of the folds and of every fit.
@@ -77,10 +79,12 @@ def fit_surrogate(  # noqa: PLR0913 - a door: what one may say about a fit is sa
     """
     X, Y = np.asarray(X, np.float64), np.asarray(Y, np.float64)
     _check(X, Y, bounds)
-    task = _Task(X, fill_seconds(Y) if increasing else fill(Y, bounds), TimeCodec if increasing else LevelCodec, seed, progress or _ignore)
+    filled, codec = (fill_seconds(Y), TimeCodec) if increasing else (fill(Y, bounds, maximise=maximise), LevelCodec)
+    task = _Task(X, filled, codec, seed, progress or _ignore)
     candidates = dict(CANDIDATES if candidates is None else candidates)
     fold = assign_folds(X, n_folds, np.random.default_rng(seed))
-    truth = _truth(task, fold, bounds, tuple(rung for rung in rungs if 0 <= rung < Y.shape[1]))
+    codecs, scores = _scores(task, fold)
+    truth = Truth(task.Y, scores, fold, codecs, bounds, maximise, tuple(rung for rung in rungs if 0 <= rung < Y.shape[1]))
 
     parts = {name: _cross_validate(task, truth, name) for name in dict.fromkeys(p for ps in candidates.values() for p in ps)}
     held_out = {name: _mean_of(name, [parts[p] for p in ps]) for name, ps in candidates.items()}
@@ -132,12 +136,13 @@ def _check(X: Floats, Y: Floats, bounds: Bounds) -> None:
         raise ValueError("every row of `X` must lie in [0, 1]^d, with NaN where a hyperparameter is inactive")
 
 
-def _truth(task: _Task, fold: np.ndarray, bounds: Bounds, rungs: tuple[int, ...]) -> Truth:
+def _scores(task: _Task, fold: np.ndarray) -> tuple[tuple[LevelCodec | TimeCodec, ...], Floats]:  # …, (n, T)
+    """A codec for every fold, fitted without it, and the scores by them."""
     codecs = tuple(task.codec.fit(task.Y[fold != f]) for f in range(int(fold.max()) + 1))
     scores = np.empty_like(task.Y)
     for f, codec in enumerate(codecs):
         scores[fold == f] = codec.scores(task.Y[fold == f])
-    return Truth(task.Y, scores, fold, codecs, bounds, rungs)
+    return codecs, scores
 
 
 def _cross_validate(task: _Task, truth: Truth, name: str) -> HeldOut:

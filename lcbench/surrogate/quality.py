@@ -83,6 +83,8 @@ class Truth:
     fold: NDArray[np.intp]  # (n,)
     codecs: tuple[Codec, ...]  # (F,), each fitted without its fold
     bounds: Bounds
+    maximise: bool
+    """Whether the largest values are the best."""
     rungs: tuple[int, ...]
 
 
@@ -105,7 +107,7 @@ def judge(held_out: HeldOut, truth: Truth) -> tuple[dict[str, Any], Floats]:  # 
     numbers = {
         "spearman_final": spearman(final, held_out.predicted[:, -1]),
         "spearman_at": at,
-        "spearman_top": _spearman_of_the_best(final, held_out.predicted[:, -1], truth.bounds),
+        "spearman_top": _spearman_of_the_best(final, held_out.predicted[:, -1], maximise=truth.maximise),
         "r2": r_squared(truth.values, values),
         "r2_final": r_squared(final, last),
         "mae": float(np.abs(truth.values - values).mean()),
@@ -116,12 +118,9 @@ def judge(held_out: HeldOut, truth: Truth) -> tuple[dict[str, Any], Floats]:  # 
     return _rounded(numbers), values
 
 
-def _spearman_of_the_best(final: Floats, predicted: Floats, bounds: Bounds) -> float:  # (n,), (n,)
-    """Rank correlation among the configurations whose recorded values are the best `TOP`: where optimizers are told apart.
-
-    A metric with two finite bounds is a score, of any other the smallest values are the best (as in `basis.worst`).
-    """
-    loss = -final if np.isfinite(bounds).all() else final
+def _spearman_of_the_best(final: Floats, predicted: Floats, *, maximise: bool) -> float:  # (n,), (n,)
+    """Rank correlation among the configurations whose recorded values are the best `TOP`: where optimizers are told apart."""
+    loss = -final if maximise else final
     best_ones = loss <= np.quantile(loss, TOP)
     return spearman(final[best_ones], predicted[best_ones])
 

@@ -97,6 +97,22 @@ def test_a_result_whose_curve_was_lost_keeps_its_scores(log, kept):
     assert math.isnan(told.curve.at(2)["train_loss"]) if kept else "train_loss" not in told.curve.at(2)
 
 
+def test_what_is_told_again_took_as_long_as_it_was_told_first(log):
+    """A training that was killed and made again is one curve in the journals, whose first epochs are those of the first session."""
+    path, events = log
+    query, curve = _query(), _curve(3)
+    slow = LearningCurve(curve.epochs, 3 * curve.seconds + 1, curve.values)
+    _record(path, query, _curve(2))
+    _record(path, query, slow)
+    events.asked(query, admitted=True)
+    events.told(Result(query, slow, 0.8, 7.0))
+    with _reopened(path) as directory:
+        told = list(directory.history(SPACE))[-1].result.curve
+    assert told.seconds[-1] == slow.seconds[-1] == 7
+    assert (np.diff(told.seconds) >= 0).all()
+    assert told.at(2) == slow.at(2)
+
+
 def test_a_lost_event_is_noticed(log):
     path, events = log
     for trial in range(3):

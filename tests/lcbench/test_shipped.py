@@ -99,5 +99,6 @@ def test_the_published_calls_work_on_it():
     bench = Benchmark()
     assert bench.get_dataset_names() == list(TASKS)
     curve = bench.query("vehicle", "Train/val_accuracy", 7)
+    assert bench.query("vehicle", "final_val_accuracy", 7) == curve[-1]
     assert len(curve) == 51
     assert curve[-1] == pytest.approx(100 * TabularBenchmark.load("vehicle").value(7, 50))

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from lcbench.surrogate import Surrogate, baselines, fit_surrogate, fitting, trees
 from lcbench.surrogate.fitting import CANDIDATES
-from lcbench.surrogate.quality import assign_folds, best, r_squared, ranks, spearman
+from lcbench.surrogate.quality import _spearman_of_the_best, assign_folds, best, r_squared, ranks, spearman
 from lcbench.surrogate.report import headline
 
 RUNGS = (1, 4, 12, 99)
@@ -50,12 +50,12 @@ def short_trainings():
 
 @pytest.fixture(scope="module")
 def accuracy():
-    return fit_surrogate(*accuracies(), bounds=(0, 1), rungs=RUNGS)
+    return fit_surrogate(*accuracies(), bounds=(0, 1), maximise=True, rungs=RUNGS)
 
 
 @pytest.fixture(scope="module")
 def clock():
-    return fit_surrogate(*seconds(), bounds=(0, np.inf), rungs=RUNGS, increasing=True, candidates=FAST)
+    return fit_surrogate(*seconds(), bounds=(0, np.inf), maximise=False, rungs=RUNGS, increasing=True, candidates=FAST)
 
 
 @pytest.fixture(scope="module", params=["accuracy", "clock"])
@@ -109,7 +109,7 @@ def test_intervals_hold_as_many_new_values_as_they_say(accuracy, clock, level):
 
 def test_pure_noise_is_reported_as_such():
     rng = np.random.default_rng(0)
-    fitted = fit_surrogate(rng.random((120, 3)), rng.random((120, 6)), bounds=(0, 1), rungs=(1,), candidates=FAST)
+    fitted = fit_surrogate(rng.random((120, 3)), rng.random((120, 6)), bounds=(0, 1), maximise=True, rungs=(1,), candidates=FAST)
     chosen = fitted.report["candidates"][fitted.report["chosen"]]
     assert abs(chosen["spearman_final"]) < 0.25
     assert chosen["r2"] < 0.1
@@ -144,7 +144,7 @@ def test_a_file_holds_all_of_it(surrogate):
 @pytest.mark.parametrize("parts", [("networks", "laplace", "matern"), ("laplace", "matern"), ("trees",)])
 def test_parts_come_back_in_any_order(parts):
     X, Y = accuracies(60)
-    fitted = fit_surrogate(X, Y, bounds=(0, 1), rungs=(), candidates={"only": parts}, n_folds=2)
+    fitted = fit_surrogate(X, Y, bounds=(0, 1), maximise=True, rungs=(), candidates={"only": parts}, n_folds=2)
     again = Surrogate.from_arrays(*fitted.to_arrays())
     np.testing.assert_array_equal(again.predict(X), fitted.predict(X))
     assert len(again.model.parts) == len(parts)
@@ -171,7 +171,7 @@ def test_samples_scatter_around_the_prediction_as_records_do(accuracy):
 
 def test_the_same_seed_gives_the_same_surrogate():
     X, Y = accuracies(60)
-    first, second, other = (fit_surrogate(X, Y, bounds=(0, 1), rungs=RUNGS, candidates=FAST, seed=s) for s in (1, 1, 2))
+    first, second, other = (fit_surrogate(X, Y, bounds=(0, 1), maximise=True, rungs=RUNGS, candidates=FAST, seed=s) for s in (1, 1, 2))
     np.testing.assert_array_equal(first.predict(X), second.predict(X))
     assert first.report["candidates"]["laplace"]["mae"] != other.report["candidates"]["laplace"]["mae"]
 
@@ -181,16 +181,23 @@ def test_diverged_trainings_are_predicted_to_be_bad():
     Y = np.tile(1 + X[:, :1], (1, 8)) * 0.9 ** np.arange(8)
     Y[X[:, 0] > 0.6, 3:] = np.nan
     Y[X[:, 0] > 0.8, 2] = 1e30
-    fitted = fit_surrogate(X, Y, bounds=(0, np.inf), rungs=(1,), candidates=FAST)
+    fitted = fit_surrogate(X, Y, bounds=(0, np.inf), maximise=False, rungs=(1,), candidates=FAST)
     assert fitted.report["n_diverged"] == int((X[:, 0] > 0.6).sum())
     good, bad = fitted.predict(np.array([[0.2, 0.5], [0.9, 0.5]]))[:, -1]
     assert bad > 5 * good
     assert np.isfinite(fitted.predict(X)).all()
 
 
+def test_of_what_is_maximised_the_largest_are_the_best():
+    final = np.arange(10.0)
+    predicted = np.where(final >= 5, final, -final)
+    assert _spearman_of_the_best(final, predicted, maximise=True) == 1
+    assert _spearman_of_the_best(final, predicted, maximise=False) == -1
+
+
 def test_progress_is_told():
     lines = []
-    fit_surrogate(*accuracies(30), bounds=(0, 1), rungs=(), candidates=FAST, n_folds=3, progress=lines.append)
+    fit_surrogate(*accuracies(30), bounds=(0, 1), maximise=True, rungs=(), candidates=FAST, n_folds=3, progress=lines.append)
     assert lines[-1].startswith("chosen: ") and any(line.startswith("random forest: 3 folds") for line in lines)
 
 
@@ -204,7 +211,8 @@ def test_progress_is_told():
     ],
 )
 def test_what_cannot_be_fitted_is_refused(change, message):
-    arguments = {"X": np.random.default_rng(0).random((20, 2)), "Y": np.ones((20, 3)), "bounds": (0.0, 1.0), "rungs": ()} | change
+    legal = {"X": np.random.default_rng(0).random((20, 2)), "Y": np.ones((20, 3)), "bounds": (0.0, 1.0), "maximise": True, "rungs": ()}
+    arguments = legal | change
     with pytest.raises(ValueError, match=message):
         fit_surrogate(arguments.pop("X"), arguments.pop("Y"), **arguments)
 

@@ -20,24 +20,31 @@ def decays(request):
 
 
 @pytest.mark.parametrize(
-    ("bounds", "expected"),
-    [(ACCURACIES, 0.0), (LOSSES, 10 * 0.7), ((-np.inf, 1.0), 1 - 10 * 0.3), ((-np.inf, np.inf), 0.9)],
+    ("bounds", "maximise", "expected"),
+    [
+        (ACCURACIES, True, 0.0),
+        (LOSSES, False, 10 * 0.7),
+        ((-np.inf, 1.0), True, 1 - 10 * 0.3),
+        ((-np.inf, np.inf), False, 0.9),
+        ((-np.inf, np.inf), True, 0.6),
+    ],
 )
-def test_what_diverged_becomes_the_worst_value(bounds, expected):
-    Y = np.array([[0.7, 0.7, 0.7], [0.7, 0.9, np.nan], [0.7, 0.7, np.inf]])
-    assert worst(Y, bounds) == pytest.approx(expected)
-    filled = fill(Y, bounds)
+def test_what_diverged_becomes_the_worst_value(bounds, maximise, expected):
+    Y = np.array([[0.7, 0.7, 0.7], [0.6, 0.9, np.nan], [0.7, 0.7, np.inf]])
+    assert worst(Y, bounds, maximise=maximise) == pytest.approx(expected)
+    filled = fill(Y, bounds, maximise=maximise)
     assert filled[1, 2] == filled[2, 2] == pytest.approx(expected)
     np.testing.assert_array_equal(filled[0], Y[0])
 
 
 @given(
     hnp.arrays(np.float64, (5, 4), elements=st.floats(allow_nan=True, allow_infinity=True)),
-    st.sampled_from([ACCURACIES, LOSSES, (-np.inf, 1.0)]),
+    st.sampled_from([(ACCURACIES, True), (LOSSES, False), ((-np.inf, 1.0), True), ((-np.inf, np.inf), True), ((-np.inf, np.inf), False)]),
 )
-@example(np.full((5, 4), 2.0**1022), LOSSES)
-def test_filled_curves_are_finite_and_within_bounds(Y, bounds):
-    filled = fill(Y, bounds)
+@example(np.full((5, 4), 2.0**1022), (LOSSES, False))
+def test_filled_curves_are_finite_and_within_bounds(Y, kind):
+    bounds, maximise = kind
+    filled = fill(Y, bounds, maximise=maximise)
     assert np.isfinite(filled).all()
     assert (filled >= bounds[0]).all() and (filled <= bounds[1]).all()
 

@@ -1,6 +1,7 @@
 """The surrogate benchmark: the laws of a benchmark, seconds that never go backwards, and no quality that is not stated."""
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from lcbench.query import Query
 from lcbench.salvage import repair_curves, verify_curves
 from lcbench.space import sample
 from lcbench.store import write_curves
-from lcbench.surrogate_benchmark import SurrogateBenchmark
+from lcbench.surrogate_benchmark import SurrogateBenchmark, bounds_of, is_maximised
 from lcbench.tabular import TabularBenchmark
 from tests.lcbench.tables import SPACE, fake_table
 
@@ -160,3 +161,21 @@ def test_serving_needs_no_training_library(database):
     )
     answer = subprocess.check_output([sys.executable, "-c", program], text=True, env={**os.environ, "PYTHONPATH": "."})
     assert answer.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("column", "bounds", "maximised"),
+    [
+        ("val_accuracy", (0, 1), True),
+        ("test_cross_entropy", (0, math.inf), False),
+        ("val_r2", (-math.inf, 1), True),
+        ("val_top_k_accuracy", (-math.inf, math.inf), True),
+        ("val_neg_median_absolute_error", (-math.inf, 0), True),
+        ("gradient_norm", (-math.inf, math.inf), False),
+        ("seconds", (0, math.inf), False),
+    ],
+)
+def test_every_column_knows_its_worse_side(column, bounds, maximised):
+    """What crashed is learnt as the worst of it."""
+    assert bounds_of(column) == bounds
+    assert is_maximised(column) is maximised

@@ -109,6 +109,16 @@ def test_seeds_and_horizons_are_separate_trainings():
     assert TabularBenchmark(table, horizon=6).epochs == 6
 
 
+def test_the_default_seed_is_one_of_the_default_horizon():
+    """Most trainings may have been short ones, with another seed."""
+    table = fake_table(4, seeds=(0,), horizons=(6,), more=[fake_training(i, seed=5, horizon=12) for i in range(2)])
+    chosen = TabularBenchmark(table)
+    assert (chosen.seed, chosen.horizon) == (5, 12)
+    assert (TabularBenchmark(table, seed=0).horizon, TabularBenchmark(table, horizon=6).seed) == (6, 0)
+    with pytest.raises(UserError, match="has both `seed` 0 and `horizon` 12"):
+        TabularBenchmark(table, seed=0, horizon=12)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -1,6 +1,7 @@
 """The Gaussian process: its model against its formulas, what it believes of open asks, and what it makes of failures."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -160,6 +161,13 @@ def test_failures_and_outliers_stand_at_the_fence():
 
 def test_equal_losses_are_all_zero():
     assert observations([0.4, 0.4, 0.4]).standardised() == pytest.approx(0)
+
+
+@pytest.mark.parametrize("losses", [[math.inf, math.inf, 0.3, math.inf], [0.0, math.inf, 0.0], [1e9, math.inf]])
+def test_failures_are_worse_than_successes_that_are_all_equal(losses):
+    targets, failed = observations(losses).standardised(), np.isinf(losses)
+    assert targets.std() == pytest.approx(1)
+    assert targets[failed].min() > targets[~failed].max() + 1
 
 
 def test_the_embedding_puts_choices_as_far_apart_as_the_ends_of_a_number():
