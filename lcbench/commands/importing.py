@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.text import Text
 
@@ -43,6 +44,11 @@ def add(parser: ArgumentParser) -> None:
         "--layout", choices=["serving", "compressed"], default="serving", help="serving: memory-mapped (default); compressed: small"
     )
     parser.add_argument("--finished", action="store_true", help="leave out trainings that have not ended (a run that goes on)")
+    parser.add_argument(
+        "--common",
+        action="store_true",
+        help="only trainings whose number every task has: makes a rectangle of a collection that was stopped",
+    )
     parser.add_argument("--licence", metavar="NAME", help="under which curves may be used that do not say so themselves, e.g. CC-BY-4.0")
     parser.add_argument("--note", metavar="TEXT", help="what a reader of the data card should know, kept with every table")
     parser.add_argument("--replace", action="store_true", help="forget what DB holds now")
@@ -60,10 +66,12 @@ def run(options: Namespace, console: Console) -> int:
         reading = Reading(scratch, progress, options.precision, tuple(options.ignore or ()))
         old = list(read_source(target, reading)) if target.exists() and not options.replace else []
         known = {id(table) for table in old}
-        named = _by_name([*old, *(table for path in options.sources for table in read_source(path, reading))])
-        sources = [*([target] if old else []), *([] if options.metrics or options.finished else options.sources)]
+        new = [table for path in options.sources for table in read_source(path, reading)]
+        named = _by_name([*old, *(_with_common_trials(new, options) if options.common else new)])
+        cut = options.metrics or options.finished or options.common
+        sources = [*([target] if old else []), *([] if cut else options.sources)]
         models = [model for source in sources for model in _still_valid(source, named)]
-        del old
+        del old, new
         write_curves(target, _merged(named, known, options, (said, reading.notes)), layout=options.layout, models=models)
         shutil.rmtree(scratch, ignore_errors=True)
     for line in reading.notes:
@@ -93,11 +101,27 @@ def _wanted(table: CurveTable, options: Namespace) -> CurveTable:
     if options.metrics and table.metrics:
         table = choose_metrics(table, [name.strip() for name in options.metrics.split(",")])
     if options.finished:
-        table = table.take(np.flatnonzero(table.columns["status"] != STATUSES.index(UNFINISHED)))
+        table = table.take(_rows(table, options))
     origin = {**table.provenance, **({"note": options.note} if options.note else {})}
     if options.licence and origin.get("licence") in (None, "not stated"):
         origin["licence"] = options.licence
     return replace(table, provenance=origin)
+
+
+def _rows(table: CurveTable, options: Namespace) -> NDArray[np.int64]:
+    """The trainings that the options leave."""
+    ended = table.columns["status"] != STATUSES.index(UNFINISHED)
+    return np.flatnonzero(ended) if options.finished else np.arange(len(table))
+
+
+def _with_common_trials(tables: list[CurveTable], options: Namespace) -> list[CurveTable]:
+    """What all tables of a space have; several of one task count as one."""
+    found: dict[str, dict[str, set[int]]] = {}
+    for table in tables:
+        trials = table.columns["trial"][_rows(table, options)].tolist()
+        found.setdefault(str(table.space.name), {}).setdefault(group_name(table), set()).update(trials)
+    common = {space: sorted(set.intersection(*of_tasks.values())) for space, of_tasks in found.items()}
+    return [table.take(np.flatnonzero(np.isin(table.columns["trial"], common[str(table.space.name)]))) for table in tables]
 
 
 def _still_valid(source: Path, named: list[list[CurveTable]]) -> list[FittedModel]:

@@ -60,6 +60,25 @@ def test_databases_are_merged_and_extended(tmp_path, capsys):
     assert read_curves(target) == [whole.take(range(4, 10), ["val_accuracy", "test_accuracy"])]
 
 
+def test_what_all_tasks_have_can_be_chosen(tmp_path):
+    """Of a collection that was stopped; parts of one task count together, another space is another rectangle."""
+    short = LearningCurve.from_entries([(0, 0.0, fake_training(3).curve.at(0))])
+    first = fake_table(3, more=[fake_training(3, curve=short, status="unfinished")])
+    other = fake_table(0, task=dataclasses.replace(TASK, name="other"), more=[fake_training(i) for i in (0, 2, 3, 5)])
+    more = fake_table(0, more=[fake_training(i) for i in (4, 5)])
+    for name, table in (("a", first), ("b", other), ("c", more)):
+        write_curves(tmp_path / f"{name}.h5", [table])
+    sources, target = [str(tmp_path / f"{name}.h5") for name in "abc"], tmp_path / "all.h5"
+
+    def numbers(*options):
+        assert main(["import", *sources, "--to", str(target), "--replace", *options]) == 0
+        return {table.task.name: table.columns["trial"].tolist() for table in read_curves(target)}
+
+    assert numbers("--common") == {"vehicle": [0, 2, 3, 5], "other": [0, 2, 3, 5]}
+    assert numbers("--common", "--finished") == {"vehicle": [0, 2, 5], "other": [0, 2, 5]}
+    assert numbers() == {"vehicle": [0, 1, 2, 3, 4, 5], "other": [0, 2, 3, 5]}
+
+
 def test_unfinished_trainings_can_be_left_out_and_a_licence_added(tmp_path):
     short = LearningCurve(np.arange(2), [0.0, 1.0], {"val_accuracy": [0.1, 0.2]})
     table = fake_table(3, more=[fake_training(3, curve=short, status="unfinished")], licence="not stated")
