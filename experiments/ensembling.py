@@ -25,6 +25,8 @@ from pipeline.preprocessing.raw import RawTable
 
 COLUMNS = ("seconds", "models", "members", "val_score", "test_score", "best_single", "best_single_val_score", "best_single_test_score")
 """Of ``ensemble.csv``: after so many seconds, the ensemble of the models so far, beside the best of them alone."""
+FOLLOWING_SECONDS, FOLLOWING_SHARE = 2.0, 0.02
+"""No round of a selection in the middle of a run begins after these seconds, or this share of the run's, whichever is more."""
 REST = 10
 """Between two ensembles there is this many times the time that one takes, so that choosing costs little of the run."""
 
@@ -78,7 +80,8 @@ class Ensembling:
             self._offer(kept)
             if follow and time.monotonic() >= self._due and self._kept:
                 start = time.monotonic()
-                self._follow(self.builder.ensemble())
+                allowed = max(FOLLOWING_SECONDS, FOLLOWING_SHARE * (self._clock.limit or math.inf))
+                self._follow(self.builder.ensemble(start + allowed))
                 self._due = time.monotonic() + REST * (time.monotonic() - start)
 
     def _offer(self, kept: Kept) -> None:
@@ -108,12 +111,16 @@ class Ensembling:
         """NaN where the task has no such rows."""
         return score(self.metric, self.y[split], predictions) if len(self.y[split]) else math.nan
 
-    def finish(self) -> dict[str, Any]:
-        """Choose the last ensemble, save it as the predictor of the run, and return what the summary says of it."""
+    def finish(self, deadline: float = math.inf) -> dict[str, Any]:
+        """Choose the last ensemble, save it as the predictor of the run, and return what the summary says of it.
+
+        Args:
+            deadline: `time.monotonic()` after which no further round of the selection begins, but for those of a second.
+        """
         with self._lock:
             if self._constant and not self._kept:
                 self._offer(replace(self._constant, ms=0.0))  # a model that answers, whatever the cap on milliseconds
-            ensemble = self.builder.ensemble()
+            ensemble = self.builder.ensemble(max(deadline, time.monotonic() + 1.0))
             self._follow(ensemble)
             members = dict(zip(ensemble.members, ensemble.weights, strict=True))
             assemble(self.directory, ensemble.members, ensemble.weights, self.task.name)

@@ -86,7 +86,12 @@ def _limit(budget: Budget, refit: str | None) -> float | None:
     """Seconds that the search may take: what is left of the budget for the refit and the report is theirs."""
     if budget.seconds is None:
         return None
-    return budget.seconds - min(REPORT_SECONDS, REPORT_SHARE * budget.seconds) - (REFIT_SHARE * budget.seconds if refit else 0.0)
+    return budget.seconds - _reserve(budget) - (REFIT_SHARE * budget.seconds if refit else 0.0)
+
+
+def _reserve(budget: Budget) -> float:
+    """Seconds for the last ensemble, packing and reporting."""
+    return min(REPORT_SECONDS, REPORT_SHARE * (budget.seconds or 0.0))
 
 
 def check(config: DictConfig) -> Budget:
@@ -158,7 +163,7 @@ def _run(
         observers = (progress, *((ensembling,) if ensembling else ()), shown)
         _loop(config, directory, traditional, _account(live, budget), observers, history)
     pack(directory.path)
-    told = ensembling.finish() if ensembling else None
+    told = ensembling.finish(clock.deadline + _reserve(budget) / 2) if ensembling else None
     if told and config.refit:
         raw, deadline = RawTable.load(live.prepared / "raw", live.task), clock.deadline + REFIT_SHARE * (budget.seconds or 0.0)
         told["refit"] = Refit.of(config, directory.path, raw, config.refit, deadline)(live.metric, console)

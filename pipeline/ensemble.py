@@ -190,8 +190,11 @@ class EnsembleBuilder:
         del self._kept[worst]
         return (worst,)
 
-    def ensemble(self) -> Ensemble:
-        """The ensemble of what was added so far: exactly that of a new builder that is given the same models.
+    def ensemble(self, deadline: float = math.inf) -> Ensemble:
+        """The ensemble of what was added so far: exactly that of a new builder that is given the same models, unless the deadline cuts.
+
+        Args:
+            deadline: `time.monotonic()` after which no further round of the selection begins.
 
         Raises:
             UserError: if no model can be a member.
@@ -214,9 +217,10 @@ class EnsembleBuilder:
             rng=np.random.default_rng(self.seed),
             max_rows=self.max_rows,
             shares=shares,
+            deadline=deadline,
         )
         members = sorted(np.flatnonzero(counts), key=lambda j: (-counts[j], names[j]))
-        weights = tuple(float(counts[j] / self.size) for j in members)
+        weights = tuple(float(counts[j] / counts.sum()) for j in members)
         best = min(range(len(kept)), key=lambda j: (kept[j].loss, counts[j] == 0, names[j]))
         together = combine(weights, [kept[j].predictions for j in members])
         costs = [cost for j in members if (cost := kept[j].cost_ms) is not None]

@@ -6,6 +6,8 @@ Source: Caruana et al., Ensemble Selection from Libraries of Models, ICML 2004; 
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,8 +40,9 @@ def select(
     rng: np.random.Generator,
     max_rows: int = MAX_ROWS,
     shares: NDArray[np.float64] | None = None,  # (m,)
+    deadline: float = math.inf,
 ) -> NDArray[np.int64]:  # (m,)
-    """How often each model is chosen; divided by `size`, the weights of the ensemble.
+    """How often each model is chosen; divided by their sum, the weights of the ensemble.
 
     In each of `size` rounds the model is added that makes the loss of the averaged predictions smallest; the same model may be added
     again. Of equals, the one that makes the cross-entropy of the average smallest is added, for a regression the one with the smallest
@@ -56,6 +59,7 @@ def select(
         max_rows: with more rows, the rounds look at so many of them, drawn at random and the same in every round; the loss of single
             models always counts all rows.
         shares: what a model takes of a budget of 1, once, however often it is chosen; a model that would exceed it is not added.
+        deadline: `time.monotonic()` after which no further round begins: some metrics of many classes take a second per model and round.
 
     Raises:
         ValueError: if no model may be added: predictions that are not finite, or a loss that is undefined, rule a model out.
@@ -71,7 +75,7 @@ def select(
     criteria = [metric, TIES] if _has_ties(metric, stack[0]) else [metric]
     sums = [_Sum(Judge(one, y[rows]), [stack[j][rows] for j in best]) for one in criteria]
     counts = np.zeros(len(stack), np.int64)
-    counts[best] = _greedy(sums, single[best], share[best], size, rng)
+    counts[best] = _greedy(sums, single[best], share[best], size, rng, deadline)
     return counts
 
 
@@ -127,9 +131,14 @@ def _greedy(
     share: NDArray[np.float64],  # (m,)
     size: int,
     rng: np.random.Generator,
+    deadline: float,
 ) -> NDArray[np.int64]:  # (m,)
+    if len(single) == 1:
+        return np.array([size])
     counts = np.zeros(len(single), np.int64)
     for chosen in range(size):
+        if chosen and time.monotonic() >= deadline:
+            break
         taken = counts > 0
         equals = np.flatnonzero(taken | (share[taken].sum() + share <= 1 + SLACK))
         for one in sums:

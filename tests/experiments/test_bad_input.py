@@ -10,9 +10,11 @@ import pandas as pd
 import pytest
 
 from lcbench.rundir import read_run
-from tests.experiments.conftest import OPTIMIZERS, ROOT
+from tests.experiments.conftest import ONE, OPTIMIZERS, ROOT, SMALL
 
 FAST = ("debug=fast", "budget.trials=2")
+AS_RECORDED = (*SMALL, ONE)
+"""What `door` adds and `door_here` does not."""
 
 
 def _refused(answer):
@@ -131,8 +133,8 @@ def test_a_numeric_target_with_spoilt_cells_is_refused(door_here, tmp_path, tabl
     assert "task.kind=classification" in text
 
 
-def test_a_start_that_fails_leaves_nothing(door, tmp_path):
-    _refused(door(*FAST, "task=adult", f"openml.cache_dir={tmp_path / 'nowhere'}"))
+def test_a_start_that_fails_leaves_nothing(door, door_here, tmp_path):
+    _refused(door_here(*FAST, "task=adult", f"openml.cache_dir={tmp_path / 'nowhere'}"))
     assert not list(door.runs.rglob("config.yaml"))
 
 
@@ -150,17 +152,17 @@ def test_a_running_experiment_is_not_repaired(door):
         first.communicate()
 
 
-def test_a_task_that_cannot_be_had_names_cache_remedy_and_alternatives(door, tmp_path):
-    text = _refused(door(*FAST, "task=adult", f"openml.cache_dir={tmp_path / 'nowhere'}"))
+def test_a_task_that_cannot_be_had_names_cache_remedy_and_alternatives(door_here, tmp_path):
+    text = _refused(door_here(*FAST, "task=adult", f"openml.cache_dir={tmp_path / 'nowhere'}"))
     for part in (str(tmp_path / "nowhere"), "openml.cache_dir=DIR", "OPENML_CACHE_DIR", "digits, breast_cancer, wine, iris, diabetes"):
         assert part in text
 
 
-def test_an_unreadable_cache_is_one_sentence(door, tmp_path, openml_cache):
+def test_an_unreadable_cache_is_one_sentence(door_here, tmp_path, openml_cache):
     shutil.copytree(openml_cache / "org/openml/www/tasks/126025", tmp_path / "org/openml/www/tasks/126025")
     broken = tmp_path / "org/openml/www/tasks/126025/task.xml"
     broken.write_bytes(b"<not xml")
-    text = _refused(door(*FAST, "task=adult", f"openml.cache_dir={tmp_path}"))
+    text = _refused(door_here(*FAST, "task=adult", f"openml.cache_dir={tmp_path}"))
     assert str(broken) in text
     assert broken.read_bytes() == b"<not xml"
 
@@ -181,9 +183,9 @@ def _damage(path, share=0.5):
 
 
 @pytest.mark.parametrize("name", ["events.journal", "journals/worker-0.journal"])
-def test_a_damaged_journal_is_refused_whole_and_can_be_repaired(door, unfinished, name):
+def test_a_damaged_journal_is_refused_whole_and_can_be_repaired(door_here, unfinished, name):
     damaged = _damage(unfinished / name)
-    text = _refused(door(*FAST))
+    text = _refused(door_here(*FAST, *AS_RECORDED))
     assert f"{unfinished / name} is damaged at byte" in text
     assert f"python -m lcbench repair {unfinished}" in text
     assert (unfinished / name).read_bytes() == damaged
@@ -210,10 +212,10 @@ def test_a_table_that_has_changed_is_not_mixed_with_the_old_one(door, tmp_path, 
 
 
 @pytest.mark.parametrize(("name", "damage"), [("summary.json", "{"), ("config.yaml", ""), ("config.yaml", "a: [")])
-def test_damaged_small_files_are_one_sentence(door, unfinished, name, damage):
+def test_damaged_small_files_are_one_sentence(door_here, unfinished, name, damage):
     (unfinished / "DONE").touch()
     (unfinished / name).write_text(damage)
-    assert str(unfinished / name) in _refused(door(*FAST))
+    assert str(unfinished / name) in _refused(door_here(*FAST, *AS_RECORDED))
 
 
 @pytest.mark.usefixtures("finished")
@@ -222,10 +224,10 @@ def test_an_extension_cannot_shrink_a_run(door):
     assert door(*FAST).returncode == 0
 
 
-def test_damaged_curves_are_refused_and_kept(door, unfinished):
+def test_damaged_curves_are_refused_and_kept(door_here, unfinished):
     damaged = (unfinished / "curves.h5").read_bytes()[:5000]
     (unfinished / "curves.h5").write_bytes(damaged)
-    text = _refused(door(*FAST))
+    text = _refused(door_here(*FAST, *AS_RECORDED))
     assert "curves.h5" in text
     assert f"python -m lcbench repair {unfinished}" in text
     assert (unfinished / "curves.h5").read_bytes() == damaged

@@ -156,6 +156,10 @@ def test_plan_and_status_say_what_there_is_and_record_nothing(tmp_path):
     assert json.loads((tmp_path / "default/collection.json").read_text())["configs"] == "2"
 
 
+def test_the_first_configurations_come_with_every_seed():
+    assert list(Wanted(0, (0, 2), (1, 2), 5).trials()) == [PER_SEED, 2 * PER_SEED, PER_SEED + 1, 2 * PER_SEED + 1]
+
+
 def test_failed_are_those_that_retry_makes_again(tmp_path):
     run(tmp_path, "tasks=wine", "configs=5")
     recording = Recording.of("wine", tmp_path / "default/wine/lcbench")
@@ -292,7 +296,7 @@ class SlowBenchmark(FailingBenchmark):
     def recording(self, query, clock, limit):
         yield
         for _ in range(3):
-            time.sleep(0.4 * limit)
+            time.sleep(0.35 * limit)
         return self.records(query, 3, Status.TIMEOUT)
 
 

@@ -1,5 +1,7 @@
 """Small parts of the harness: costs, incumbents, plans, sentences, sparklines."""
 
+import subprocess
+import sys
 import time
 from functools import partial
 from io import StringIO
@@ -27,6 +29,7 @@ from optimizers.hyperband import Hyperband
 from optimizers.random_search import RandomSearch
 from optimizers.rungs import ladder
 
+ROOT = Path(__file__).resolve().parents[2]
 SPACE = lcbench_space()
 CONFIGURATION = sample(SPACE, np.random.default_rng(0))
 
@@ -56,9 +59,9 @@ def test_a_repeated_trial_costs_all_its_epochs():
 
 
 def test_the_clock_counts_earlier_sessions():
-    clock = WallClock(limit=10.0, spent=9.9)
-    assert not clock.over
-    assert clock.deadline - time.monotonic() == pytest.approx(0.1, abs=0.05)
+    clock = WallClock(limit=100.0, spent=90.0, start=7.0)
+    assert clock.deadline == 17.0
+    assert not WallClock(limit=100.0, spent=90.0).over
     assert WallClock(limit=10.0, spent=10.5).over
     assert not WallClock(limit=None, spent=1e9).over
 
@@ -70,8 +73,13 @@ def test_an_extra_epoch_is_charged_once_per_trial():
     assert account.epochs == 13
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system does not tell")
 def test_the_process_is_older_than_its_imports():
-    assert 0 <= process_age() < 3600
+    code = (
+        "import time; start = time.monotonic(); from experiments.cost import process_age; print(process_age() - (time.monotonic() - start))"
+    )
+    before = float(subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True).stdout)
+    assert -0.02 < before < 30  # of starting the interpreter; the kernel counts in hundredths
 
 
 def test_without_any_budget_a_run_takes_a_minute():

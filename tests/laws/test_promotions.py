@@ -97,7 +97,7 @@ def answer(query, loss):
 
 @pytest.mark.parametrize("method", METHODS)
 @given(events=events, which=st.integers(0, len(LADDERS) - 1), seed=st.integers(0, 3))
-@settings(max_examples=1000)
+@settings(max_examples=300)
 def test_no_order_of_events_promotes_wrongly(method, events, which, seed):
     optimizer = METHODS[method](SPACE, LADDERS[which], np.random.default_rng(seed))
     witness, waiting, done = Witness(method, LADDERS[which]), [], []

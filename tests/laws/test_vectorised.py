@@ -17,7 +17,7 @@ from lcbench.wrappers import NearestRecorded
 from optimizers.rungs import ladder
 from tests.fakes import mixed_space
 
-SEEDS = range(40)
+SEEDS = range(16)
 LADDERS = {"eta2": ladder(50, 6, 2), "eta3": ladder(50, 1, 3)}
 
 
@@ -43,7 +43,7 @@ def at_once(benchmark, method, rungs, seeds, epochs, continues, **settings):
 @pytest.mark.parametrize("method", ["random", "sh", "hyperband"])
 @pytest.mark.parametrize("name", LADDERS)
 @pytest.mark.parametrize("continues", [True, False])
-@pytest.mark.parametrize("epochs", [131, 1000, 1999])
+@pytest.mark.parametrize("epochs", [131, 1999])
 def test_every_column_is_that_of_the_loop(vehicle, method, name, continues, epochs):
     together = at_once(vehicle, method, LADDERS[name], SEEDS, epochs, continues)
     whole = 0

@@ -47,7 +47,7 @@ def due(told, promoted, rungs):
 
 
 @given(events=events, which=st.integers(0, len(LADDERS) - 1))
-@settings(max_examples=1000)
+@settings(max_examples=300)
 def test_no_order_of_events_promotes_wrongly(events, which):
     rungs = LADDERS[which]
     optimizer = ASHA(SPACE, rungs, np.random.default_rng(0))
@@ -73,7 +73,7 @@ def test_no_order_of_events_promotes_wrongly(events, which):
 
 
 @given(events=events, which=st.integers(0, len(LADDERS) - 1))
-@settings(max_examples=1000)
+@settings(max_examples=300)
 def test_stopping_goes_on_at_once_or_never(events, which):
     rungs = LADDERS[which]
     optimizer = StoppingASHA(SPACE, rungs, np.random.default_rng(0))

@@ -222,7 +222,7 @@ def test_ten_thousand_epochs_take_a_moment():
         optimizer.tell(result)
         spent += asked - began + time.process_time() - answered
         n_epochs += query.epoch
-    assert spent < 0.3
+    assert spent < 3  # 0.2 when nothing else runs; what grows with the square of the asks would take a minute
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,28 @@ def test_where_both_choose_alike_or_the_rows_are_too_few_to_tell_cross_entropy_s
         assert criterion(stack, y, ACCURACY, rng=np.random.default_rng(0)) is by
 
 
+def test_rows_that_chose_do_not_judge():
+    """Of sixty models that guess, rounds by accuracy find averages that are right on the very rows that they are chosen on."""
+    by_luck = 0
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        y, stack = rng.integers(0, 2, 300), rng.dirichlet(np.ones(2), (60, 300)).astype(np.float32)
+        by_luck += criterion(stack, y, ACCURACY, rng=rng) is ACCURACY
+    assert by_luck < 5  # of ten, one in six is beyond one standard error
+
+
+def test_after_the_deadline_there_is_one_round_and_an_ensemble():
+    y, stack = _shy_and_sure(0)
+    assert select(stack, y, CROSS_ENTROPY, rng=np.random.default_rng(0), deadline=0.0).tolist() == [0, 1]
+    builder = EnsembleBuilder(y, CROSS_ENTROPY)
+    for name, predictions in zip("01", stack, strict=True):
+        builder.add(name, predictions)
+    cut, whole = builder.ensemble(0.0), builder.ensemble()
+    assert (cut.members, cut.weights) == (("1",), (1.0,))
+    assert sum(whole.weights) == pytest.approx(1)
+    assert select(stack, y, CROSS_ENTROPY, rng=np.random.default_rng(0)).sum() == 50
+
+
 def _disagreeing(first, second, n=500):
     """A shy model and a sure one on three classes, each alone right on so many rows; elsewhere both are."""
     y = np.random.default_rng(0).permutation(np.arange(n) % 3)

@@ -33,6 +33,15 @@ def test_what_is_there_is_mapped_and_not_made_again(raw, tmp_path, monkeypatch):
             cache.prepared(tmp_path, settings, seed, raw.info, fold)
 
 
+@pytest.mark.parametrize("name", [*cache.CHOICES, *cache.ALONE])
+def test_every_setting_of_the_arrays_makes_another_folder(name, tmp_path):
+    changed = DEFAULTS | {name: "other"}
+    assert cache.folder(tmp_path, changed, 5) != cache.folder(tmp_path, DEFAULTS, 5)
+    if name in cache.CHOICES:
+        one, other = (cache.folder(tmp_path, changed | {"other.strength": value}, 5) for value in (1, 2))
+        assert one != other
+
+
 def _ask(barrier, directory, info):
     barrier.wait()
     cache.prepared(directory, DEFAULTS, 5, info, 0)

@@ -79,7 +79,7 @@ def test_many_classes_and_categories_do_not_stop_catboost():
     model = build("catboost", info(150), np.ones(4, bool), 1, 1)
     start = time.thread_time()
     model.fit(X, rng.integers(150, size=2000), None, None, deadline=FAR)
-    assert time.thread_time() - start < 2  # 5 s with a statistic per class and category
+    assert time.thread_time() - start < 3  # 5 s with a statistic per class and category
 
 
 @pytest.mark.parametrize("name", ["random_forest", "extra_trees"])
