@@ -20,6 +20,7 @@ from analysis import quality, report
 from analysis.options import AXES, STATISTICS, Options
 from analysis.render import footer, save
 from analysis.study import Study
+from experiments.overrides import split
 from lcbench.errors import UserError, in_words
 from lcbench.files import replacing
 
@@ -110,7 +111,7 @@ def _write_quality(study: Study, options: Options, folder: Path, console: Consol
 
 
 def _listed(text: str | None, noun: str) -> list[str] | None:
-    names = None if text is None else [name for name in text.split(",") if name]
+    names = None if text is None else [name.strip() for name in split(text, ",") if name.strip()]
     if names == []:
         raise UserError(f"`{noun}` names nothing, but must be names with commas between them")
     return names

@@ -94,7 +94,9 @@ def looks(names: Iterable[str]) -> dict[str, Look]:
         first = zlib.crc32(family.encode()) % len(PALETTE)
         colors = PALETTE[first:] + PALETTE[:first]
         color = GREY if family == REFERENCE else min(colors, key=lambda color: uses[color])
-        for name in members:
+        for number, name in enumerate(members):
+            if number and number % len(DASHES) == 0:
+                color = min(colors, key=lambda color: uses[color])
             result[name] = Look(color, DASHES[uses[color] % len(DASHES)])
             uses[color] += 1
     return result

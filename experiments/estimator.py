@@ -32,6 +32,7 @@ from experiments import command
 from experiments.leaderboard import leaderboard, models_table, statistics
 from experiments.records import run_path
 from lcbench.errors import UserError
+from lcbench.files import replacing
 from lcbench.task import Kind
 from pipeline.constant import Constant
 from pipeline.predictor import Predictor
@@ -160,7 +161,8 @@ class AutoTabular(BaseEstimator):
         nominal = tables[0].columns[[isinstance(dtype, pd.CategoricalDtype) for dtype in tables[0].dtypes]]  # Parquet forgets numeric ones
         words.append(f"task.categorical=[{', '.join(map(command.quoted, nominal))}]")
         for table, file, key in zip(tables, FILES, ("path", "test_path"), strict=False):
-            table.to_parquet(directory / file, index=False)
+            with replacing(directory / file) as temporary:  # another fit may be reading it
+                table.to_parquet(temporary, index=False)
             words.append(f"task.{key}={command.quoted(directory / file)}")
         try:
             command.run([command.RUN, *words, *self._words(directory)], echo=self.verbose)

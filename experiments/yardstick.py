@@ -189,17 +189,19 @@ def resampled(metric: Metric, y: NDArray[Any], answers: Sequence[NDArray[Any]]) 
 
 
 def table(scores: pd.DataFrame, best: str) -> pd.DataFrame:
-    """One row per task: mean test scores over the seeds, and how `best` stands among the references and the single models of the run.
+    """One row per task and method: mean test scores over the seeds, and how `best` stands among the references and single models.
 
     ``place`` is *first*, *within 1 s.e.* of the first by the standard error over the seeds of the difference of the two means, *within 1
     s.e. of the test rows* by the mean of the seeds' standard errors over the rows, or *behind* by how much.
     """
     lines = []
-    for task, group in scores.groupby("task", sort=False):
+    methods = scores.drop_duplicates(["task", "space", "optimizer"])["task"].value_counts()
+    for (task, space, optimizer), group in scores.groupby(["task", "space", "optimizer"], sort=False):
         models = {str(name): part for name, part in group.groupby("model", sort=False)}
         means = {name: models[name]["score"].mean() if name in models else np.nan for name in (*REFERENCES, *MODELS)}
         seeds, metric = len(models[best]) if best in models else 0, group["metric"].iloc[0]
-        lines.append({"task": task, "metric": metric, "seeds": seeds, **means, "place": _place(models, best)})
+        name = task if methods[task] == 1 else f"{task}, {optimizer} in {space}"
+        lines.append({"task": name, "metric": metric, "seeds": seeds, **means, "place": _place(models, best)})
     return pd.DataFrame(lines).dropna(axis=1, how="all")
 
 

@@ -127,7 +127,7 @@ def verify(path: str | PathLike[str]) -> list[str]:
         raise UserError(f"there is no file or directory {path}; name a curves.h5 or the directory of a run")
     if path.is_file():
         return verify_curves(path)
-    problems = _header_problems(path) + _journal_problems(path)
+    problems = ([] if _is_simulated(path) else _header_problems(path)) + _journal_problems(path)
     return problems + (verify_curves(path / CURVES) if (path / CURVES).exists() else [])
 
 
@@ -165,16 +165,21 @@ def _held(directory: Path) -> Iterator[None]:
 
 
 def _repair(directory: Path) -> list[str]:
-    if not any((directory / name).exists() for name in (HEADER, CURVES, JOURNALS)):
+    if not any((directory / name).exists() for name in (HEADER, CURVES, JOURNALS, EVENTS)):
         raise UserError(f"{directory} is no run directory, it has no {HEADER}: name the directory of a run, or a database")
     done = [_remove(path) for path in sorted(directory.rglob(f".*{PARTIAL}"))]
-    if _header_problems(directory):
+    if _header_problems(directory) and not _is_simulated(directory):
         done.append(_restore_header(directory))
     for path in _all_journals(directory):
         contents = repair_journal(path)
         if contents.damage or contents.torn:
             done.append(f"{path}: {len(contents.records)} records kept, {len(contents.damage)} damaged stretches dropped")
     return done + _repack(directory)
+
+
+def _is_simulated(directory: Path) -> bool:
+    """Whether it is a run on recorded curves, which has none of its own."""
+    return (directory / EVENTS).exists() and not any((directory / name).exists() for name in (HEADER, CURVES, JOURNALS))
 
 
 def _all_journals(directory: Path) -> list[Path]:

@@ -93,6 +93,8 @@ def repair_curves(path: str | PathLike[str]) -> list[str]:
     try:
         tables, models, done, layout = _rescue(path)
     except UserError as error:
+        if "schema version" in str(error):  # it is whole, and of other code
+            raise
         reason = str(error).partition(";")[0]
         raise UserError(
             f"{reason}, and what HDF5 needs to find its way in it is lost: it cannot be repaired; fetch or copy it again "

@@ -72,15 +72,15 @@ class SurrogateBenchmark:
                     f"the surrogate of {self.task.name!r} has no model of {needed!r}, only of {', '.join(self._about)}: choose another "
                     "metric, or fit it: `python -m lcbench fit-surrogate`"
                 )
-        self.quality = headline(self._about[self.objective]["report"])
-        """How good the model of the objective is on configurations that it had not seen."""
-        self._check_quality(force)
         try:
             self._models = {model.column: Surrogate.from_arrays(model.arrays, model.about) for model in models}
+            self.quality = headline(self._about[self.objective]["report"])
+            """How good the model of the objective is on configurations that it had not seen."""
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(
                 f"a surrogate of {self.task.name!r} cannot be read ({error}); `python -m lcbench fit-surrogate DB` fits it again"
             ) from None
+        self._check_quality(force)
         self.first, self.epochs = self.view.span(self._about[self.objective]["report"]["n_entries"])
 
     @classmethod

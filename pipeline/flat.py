@@ -23,12 +23,16 @@ from pipeline.preprocessing.prepared import Prepared
 from pipeline.programs import dropouts_of
 from pipeline.settings import under
 
+NETWORKS = ("mlp", "shaped_mlp", "resnet", "shaped_resnet")
 OPTIMIZERS = ("sgd", "adam", "adamw")
 
 
 def is_known(settings: Mapping[str, Any], *, embeds: bool) -> bool:
-    """Whether compiled code can train these settings: ReLU, SGD, Adam or AdamW, no averaged weights; no network that embeds columns."""
-    relu = settings[f"{settings['network']}.activation"] == "relu"
+    """Whether compiled code can train these settings.
+
+    It knows `NETWORKS` with ReLU and without embedded columns, SGD, Adam and AdamW, and no averaged weights.
+    """
+    relu = settings["network"] in NETWORKS and settings[f"{settings['network']}.activation"] == "relu"
     return relu and settings["optimizer"] in OPTIMIZERS and settings["weight_averaging"] == "none" and not embeds
 
 

@@ -30,7 +30,7 @@ FOLDS, ROUNDS, ROWS, NUMBERS = 5, 20, 5000, 130_000
 and numbers of a model (with more than 26 classes fewer rows)."""
 
 
-def select(
+def select(  # noqa: PLR0913 - a door: what one may say about a selection is said here, by keyword
     stack: Sequence[NDArray[Any]] | NDArray[Any],  # m of (n, C)
     y: NDArray[Any],  # (n,)
     metric: Metric,

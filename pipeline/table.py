@@ -74,9 +74,12 @@ def read_file(path: Path, text: Collection[str] = ()) -> tuple[pd.DataFrame, tup
 
 
 def _numbers_rows(table: pd.DataFrame) -> bool:
-    """Whether the first column is what pandas and R write in front of a table that they save: it would give away how rows are sorted."""
+    """Whether the first column is what pandas and R write in front of a table that they save: it would give away how rows were sorted.
+
+    After a shuffle or a choice of rows the numbers are in another order, or have gaps.
+    """
     first = table.iloc[:, 0]
-    return first.name == NAMELESS and first.dtype == np.int64 and any(np.array_equal(first, np.arange(len(first)) + i) for i in (0, 1))
+    return bool(first.name == NAMELESS and first.dtype == np.int64 and first.is_unique and first.min() >= 0)
 
 
 def spelled_missing(path: Path, column: str) -> list[str]:

@@ -94,6 +94,8 @@ def run(options: Namespace, console: Console) -> int:
             kept = others | {name: model for name, model in kept.items() if name[:2] == (task, space)}
             write_curves(database.path, (database.checked(*name) for name in database.names), layout=options.layout, models=kept.values())
     shown = [model for model in kept.values() if model.task in tasks]
+    if not shown:
+        raise UserError(f"{options.database} has no trainings to learn from: nothing was fitted")
     one = len({(model.task, model.space) for model in shown}) == 1
     console.print(quality_page(shown, console.width) if one else quality_overview(shown))
     console.print(
@@ -111,8 +113,9 @@ def _jobs(database: Database, task: str, space: str, options: Namespace) -> Iter
         status, length = (table.columns[name][benchmark.rows] for name in ("status", "length"))
         ended = (status != STATUSES.index(UNFINISHED)) & ((status != STATUSES.index(Status.SUCCESS)) | (length > benchmark.epochs))  # (n,)
         X, Y = benchmark.encoded[ended], benchmark.column(column).matrix()[ended].astype(np.float64)
-        if column == "seconds":  # a trial that crashed before its first entry took a time that nobody knows
-            X, Y = X[known := np.isfinite(Y).any(axis=1)], Y[known]
+        # What was not measured is no failure; neither is the time known of a trial that crashed before its first entry.
+        known = np.isfinite(Y).any(axis=1) | ((column != "seconds") & (status[ended] != STATUSES.index(Status.SUCCESS)))
+        X, Y = X[known], Y[known]
         fingerprint = zlib.crc32(Y.tobytes(), zlib.crc32(X.tobytes()))
         yield Job(task, space, column, X, Y, table.space, options.seed, fingerprint)
 

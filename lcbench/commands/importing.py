@@ -92,8 +92,10 @@ def _merged(named: list[list[CurveTable]], old: set[int], options: Namespace, to
             notes.append(f"{table.task.name}: nothing is recorded of it, left out")
             continue
         n = len(set(table.columns["key"]))
-        said.append(f"{table.task.name}: {len(table)} trainings of {n} configurations, {len(table.metrics)} metrics")
+        said.append(f"{names_of(table)[0]}: {len(table)} trainings of {n} configurations, {len(table.metrics)} metrics")
         yield table
+    if not said:  # while the file is written, which then stays as it was
+        raise UserError(f"no training is left of the sources ({'; '.join(notes)}), so {options.to} was not written: check the options")
 
 
 def _wanted(table: CurveTable, options: Namespace) -> CurveTable:

@@ -49,10 +49,13 @@ def run(options: Namespace, console: Console) -> int:
     if database is None and not (path / HEADER).exists() and (path / "events.journal").exists():
         raise UserError(f"{path} is a simulated run, which records no curves of its own: {path / 'summary.json'} says how it ended")
     tables = [read_run(path)] if database is None else list(database)
+    if not tables:
+        raise UserError(f"{path} holds no table: nothing was recorded or imported")
     if options.task:
-        tables = [table for table in tables if table.task.name == options.task]
+        there = ", ".join(dict.fromkeys(names_of(table)[0] for table in tables))
+        tables = [table for table in tables if names_of(table)[0] == options.task]
         if not tables:
-            raise UserError(f"`--task` is {options.task!r}, but {path} has {', '.join(database.tasks) if database else 'another task'}")
+            raise UserError(f"`--task` is {options.task!r}, but {path} has {there}")
     models = [model for name in database.models for model in database.fitted(*name)] if database else []
     models = [model for model in models if (model.task, model.space) in {names_of(table) for table in tables}]
     if options.json:
@@ -193,7 +196,7 @@ def overview(tables: Sequence[CurveTable], width: int) -> Table:
     rows: list[dict[str, object]] = []
     for table, fact in zip(tables, known, strict=True):
         task, failed = table.task, int((table.columns["status"] != 0).sum())
-        row: dict[str, object] = {"task": task.name, "rows": task.n_train + task.n_val + task.n_test, "columns": task.n_features}
+        row: dict[str, object] = {"task": names_of(table)[0], "rows": task.n_train + task.n_val + task.n_test, "columns": task.n_features}
         row |= {name: fact[name] for name in own}
         rows.append(row | {"median curve": spark(_median_curve(table), width=12), "time": fact["training time"], "failed": failed or "–"})
     shown = Table(box=None, header_style="bold")
@@ -247,7 +250,9 @@ def fidelities(by_task: Mapping[str, Mapping[str, float]]) -> Group:
 
 def quality_overview(models: Sequence[FittedModel]) -> Table:
     """How well the surrogates rank configurations that they had not seen, a task each line, a column each."""
-    found = {(model.task, model.column): _quality(model)["scores"] for model in models}
+    spaces = {task: {model.space for model in models if model.task == task} for task in {model.task for model in models}}
+    names = [model.task if len(spaces[model.task]) == 1 else f"{model.task} ({model.space})" for model in models]
+    found = {(name, model.column): _quality(model)["scores"] for name, model in zip(names, models, strict=True)}
     caption = (
         "Spearman correlation of predicted and recorded values at the last epoch, by cross-validation over configurations; "
         f"red: below {MIN_SPEARMAN}, refused unless forced.\n{_against_baselines(models)}\n"

@@ -25,4 +25,5 @@ def build(settings: Mapping[str, Any], *, n_rows: int, n_columns: int, kind: Kin
     from sklearn.decomposition import PCA
 
     solver = "covariance_eigh" if n_rows > n_columns else "full"
-    return PCA(float(settings["keep_variance"]), whiten=bool(settings["whiten"]), svd_solver=solver, random_state=seed)
+    share = float(settings["keep_variance"])
+    return PCA(share if share < 1 else None, whiten=bool(settings["whiten"]), svd_solver=solver, random_state=seed)

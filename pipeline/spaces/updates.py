@@ -17,7 +17,19 @@ from ConfigSpace.exceptions import ForbiddenValueError
 from lcbench.errors import UserError
 from pipeline.spaces.search_space import SearchSpace
 
-SHARES = ("dropout", "probability", "reduction", "max_features", "keep_variance", "q_min", "q_max", "beta1", "beta2", "select_rates.alpha")
+SHARES = (
+    "dropout",
+    "probability",
+    "reduction",
+    "max_features",
+    "keep_variance",
+    "q_min",
+    "q_max",
+    "beta1",
+    "beta2",
+    "select_rates.alpha",
+    "moving_average.decay",
+)
 """A hyperparameter with one of these in its name is a share: no range of it reaches beyond 1."""
 
 

@@ -37,6 +37,11 @@ def test_a_name_alone_has_its_own_colour(name):
     assert looks([name])[name] == looks([name, "random"])[name]
 
 
+def test_more_variants_than_lines_look_different_all_the_same():
+    names = ["bohb", *(f"bohb:n_candidates={n}" for n in range(6)), *OPTIMIZERS]
+    assert len(set(looks(names).values())) == len(set(names))
+
+
 def test_variants_share_a_colour_and_not_a_line():
     drawn = looks(["bohb", "bohb:n_candidates=128", "bohb:random_fraction=0.1", *OPTIMIZERS])
     bohb = [look for name, look in drawn.items() if name.startswith("bohb")]

@@ -81,6 +81,14 @@ def test_an_ensemble_is_no_rival_of_itself():
     assert table(_scores(ensemble=[0.9], refitted=[0.8], single=[0.85]), "refitted")["place"].iloc[0] == "behind single by 0.05"
 
 
+def test_two_methods_on_a_task_are_two_lines():
+    one, other = _scores(ensemble=[0.8, 0.9], CatBoost=[0.7, 0.7]), _scores(ensemble=[0.6, 0.5], CatBoost=[0.7, 0.7])
+    found = table(pd.concat([one, other.assign(optimizer="random")]), "ensemble").set_index("task")
+    names = [f"{one['task'].iloc[0]}, {optimizer} in {one['space'].iloc[0]}" for optimizer in (one["optimizer"].iloc[0], "random")]
+    assert found.loc[names, "place"].tolist() == ["first", "behind CatBoost by 0.15"]
+    assert found["seeds"].tolist() == [2, 2]
+
+
 def test_smaller_is_better_where_errors_are_measured():
     scores = _scores(ensemble=[1.0], CatBoost=[0.4], direction="minimize")
     assert table(scores, "ensemble")["place"].iloc[0] == "behind CatBoost by 0.6"

@@ -313,6 +313,47 @@ def test_a_long_name_of_a_task_cuts_no_number_off(tmp_path, capsys, monkeypatch)
     assert "…" not in shown
 
 
+def test_an_import_that_leaves_nothing_leaves_the_database_as_it_was(tmp_path, capsys):
+    short = LearningCurve.from_entries([(0, 0.0, fake_training(3).curve.at(0))])
+    write_curves(tmp_path / "begun.h5", [fake_table(0, more=[fake_training(0, curve=short, status="unfinished")])])
+    write_curves(tmp_path / "all.h5", [fake_table(2)])
+    before = (tmp_path / "all.h5").read_bytes()
+    assert main(["import", str(tmp_path / "begun.h5"), "--to", str(tmp_path / "all.h5"), "--replace", "--finished"]) == 2
+    assert "no training is left of the sources (vehicle: nothing is recorded of it, left out)" in capsys.readouterr().err
+    assert (tmp_path / "all.h5").read_bytes() == before
+
+
+def test_a_database_without_trainings_is_a_sentence(tmp_path, capsys):
+    write_curves(tmp_path / "none.h5", [])
+    for command in ("info", "fit-surrogate"):
+        assert main([command, str(tmp_path / "none.h5")]) == 2
+    assert capsys.readouterr().err.count("none.h5") == 2
+
+
+def test_a_fold_is_shown_under_the_name_that_it_has_in_the_database(tmp_path, capsys):
+    write_curves(tmp_path / "folds.h5", [fake_table(2, task=dataclasses.replace(TASK, fold=fold)) for fold in (0, 3)])
+    assert main(["info", str(tmp_path / "folds.h5")]) == 0
+    assert "vehicle@fold3" in capsys.readouterr().out
+    assert main(["info", str(tmp_path / "folds.h5"), "--task", "vehicle@fold3"]) == 0
+
+
+def test_what_was_not_measured_is_not_learnt_as_a_failure(tmp_path):
+    """Parts with fewer metrics are NaN in a table; what crashed is NaN, too."""
+    lost = LearningCurve.from_entries([])
+    parts = {
+        "a": [fake_training(i) for i in range(20)] + [fake_training(20, curve=lost, status="crashed")],
+        "b": [fake_training(i) for i in range(30, 40)],
+    }
+    for name, trainings in parts.items():
+        write_curves(tmp_path / f"{name}.h5", [fake_table(0, more=trainings)])
+    target = str(tmp_path / "all.h5")
+    assert main(["import", str(tmp_path / "a.h5"), "--to", target]) == 0
+    assert main(["import", str(tmp_path / "b.h5"), "--metrics", "val_accuracy", "--to", target]) == 0
+    options = argparse.Namespace(columns="val_accuracy,val_cross_entropy,seconds", seed=0)
+    rows = {job.column: len(job.X) for job in _jobs(Database(tmp_path / "all.h5"), "vehicle", "lcbench", options)}
+    assert rows == {"val_accuracy": 31, "val_cross_entropy": 21, "seconds": 30}
+
+
 def test_trials_that_were_stopped_early_do_not_look_like_the_worst(tmp_path):
     whole = [fake_training(i) for i in range(40)]
     stopped = [fake_training(i, curve=fake_training(i).curve.prefix(3)) for i in range(40, 60)]

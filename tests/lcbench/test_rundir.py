@@ -240,6 +240,19 @@ def test_packing_never_shortens_what_is_packed_already(run):
     assert [(row.trial, len(row.curve), row.status) for row in table.trainings] == [(0, 3, "success"), (1, 3, "unfinished")]
 
 
+def test_a_simulated_run_is_repaired_too(tmp_path):
+    """It has events and no curves of its own."""
+    with Journal(tmp_path / "events.journal") as journal:
+        for n in range(5):
+            journal.append({"n": n, "kind": "ask"})
+    assert verify(tmp_path) == []
+    damage(tmp_path / "events.journal", b'"kind"')
+    (problem,) = verify(tmp_path)
+    assert "events.journal" in problem
+    assert any("events.journal: " in line for line in repair(tmp_path))
+    assert verify(tmp_path) == []
+
+
 def test_a_run_that_is_locked_is_not_repaired(run):
     (run / ".lock").touch()
     with (run / ".lock").open("rb") as handle:

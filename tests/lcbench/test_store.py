@@ -213,6 +213,8 @@ def test_a_newer_file_says_so(database):
     with h5py.File(database, "r+") as file:
         file.attrs["schema_version"] = 3
     with pytest.raises(UserError, match="has schema version 3, but this code reads 2; update it"):
+        repair_curves(database)
+    with pytest.raises(UserError, match="has schema version 3, but this code reads 2; update it"):
         read_curves(database)
 
 

@@ -165,6 +165,8 @@ def test_what_it_does_not_know_is_left_to_torch(change):
 def test_embedded_columns_are_left_to_torch():
     data = table()
     assert not is_known(recipe_of(data).settings, embeds=True)
+    assert not is_known(recipe_of(data).settings | {"network": "a new file", "a new file.activation": "relu"}, embeds=False)
+    assert not is_known(recipe_of(data).settings | {"network": "without activations"}, embeds=False)
     assert (
         type(learner_of(replace(data, cardinalities=(3,)), recipe_of(data, embedding="learned", learned__dimension_reduction=0.5)))
         is Learner

@@ -83,6 +83,12 @@ def test_what_is_wrong_is_one_sentence(space, updates, words):
         updated(space, updates)
 
 
+def test_a_share_of_the_full_space_is_none_above_1():
+    for name in ("moving_average.decay", "pca.keep_variance"):
+        with pytest.raises(UserError, match="must be at most 1"):
+            updated(full.space(TASK), {name: 1.5})
+
+
 def test_a_number_on_which_others_hang_is_not_widened():
     with pytest.raises(UserError, match=r"mlp.num_layers = \[1, 20\], but it must be within 1..15, because other hyperparameters"):
         updated(full.space(TASK), {"network": ["mlp"], "mlp.num_layers": [1, 20]})
