@@ -396,7 +396,5 @@ def _result(event: Mapping[str, Any], query: Query, recorded: LearningCurve) -> 
         last = (event["last_epoch"], max(event["curve_seconds"], *(seconds for _, seconds, _ in entries), 0.0), event["scores"])
         curve = LearningCurve.from_entries([*entries, last])
     elif len(curve):  # sessions that trained the same epochs again are one curve in the journals, with another time than was told
-        seconds = np.minimum(curve.seconds, event["curve_seconds"])
-        seconds[-1] = event["curve_seconds"]
-        curve = replace(curve, seconds=seconds)
+        curve = replace(curve, seconds=np.append(np.minimum(curve.seconds[:-1], event["curve_seconds"]), event["curve_seconds"]))
     return Result(query, curve, event["loss"], event["seconds"], Status(event["status"]), event["error"])

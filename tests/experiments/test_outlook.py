@@ -166,6 +166,7 @@ def test_what_is_recorded_in_full_is_not_probed_and_what_dies_is_said(tmp_path):
 
 
 def test_the_status_sums_up(tmp_path):
-    counts = SimpleNamespace(configs=(0, 10), seeds=(1,), epochs=50, trials=lambda: range(10), n_missing=lambda _: 10, n_whole=lambda _: 0)
+    counts = SimpleNamespace(configs=(0, 10), seeds=(1,), epochs=50, trials=lambda: range(10))
+    vars(counts).update(n_missing=lambda _: 10, n_failed=lambda _: 0, n_whole=lambda _: 0)
     rows = cells(status_table(tmp_path, ["vehicle", "car"], "lcbench", counts, 2))
     assert rows[-1] == ("in all", "0 of 20", "", "0", "", "-")
