@@ -91,7 +91,8 @@ class Loop:
         """Ask until every worker has something to do, or the budget admits no more."""
         depth = self.executor.slots * (2 if self.in_order and self.executor.slots > 1 else 1)
         while len(self._open) < depth and not self._held and not self.clock.over:
-            self._ask(query := self.optimizer.ask(), admitted=self.account.admits(query))
+            query = self.optimizer.ask()
+            self._ask(query, admitted=self.account.admits(query))
 
     def _reconsider(self) -> None:
         """Ask again for what a smaller budget did not admit."""
