@@ -16,6 +16,7 @@ from lcbench.plane import Plane, Planes
 from lcbench.schema import link, unlinked
 from lcbench.store import (
     FittedModel,
+    Layout,
     mapped_dataset,
     model_groups,
     opened,
@@ -125,8 +126,22 @@ class Database:
                 f"{self.path} has no surrogate of {task!r} (it has one of {have}); "
                 f"`python -m lcbench fit-surrogate {self.path} --task {task}` fits it"
             )
+        return [self.model(*name, column) for column in columns]
+
+    def model(self, task: str, space: str, column: str) -> FittedModel:
+        """The model that was fitted to one column, one of those in `models`, checked.
+
+        Raises:
+            UserError: if it is damaged.
+        """
         with opened(self.path) as file:
-            return [read_model(file[f"/models/{link(name[0])}/{link(name[1])}/{link(column)}"]) for column in columns]
+            return read_model(file[f"/models/{link(task)}/{link(space)}/{link(column)}"])
+
+    @property
+    def layout(self) -> Layout:
+        """How its tables are laid out; see `schema`."""
+        with opened(self.path) as file:
+            return "compressed" if any(file[table_path(*name)]["curves"].chunks for name in self.names) else "serving"
 
     def _name(self, task: str, space: str | None) -> tuple[str, str]:
         found = [name for name in self.names if name[0] == task and space in (None, name[1])]

@@ -1,8 +1,9 @@
-"""Files that are either the old one or the new one: atomic replacement, and damaged originals that are kept aside."""
+"""Files that are either the old one or the new one: atomic replacement, turns of writers, damaged originals that are kept aside."""
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import shutil
 import uuid
@@ -33,6 +34,22 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
         raise
     sync_directory(path.parent)
+
+
+@contextmanager
+def turns(path: Path) -> Iterator[None]:
+    """Wait until no other process is in such a block for `path`: whoever reads a file and writes it anew loses nothing of others."""
+    lock = path.with_name(f".{path.name}.lock")
+    while True:
+        with lock.open("w") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if not (lock.exists() and os.path.samestat(os.fstat(handle.fileno()), lock.stat())):
+                continue  # it was removed by the process that we waited for
+            try:
+                yield
+            finally:
+                lock.unlink()
+            return
 
 
 def check_room(path: Path, size: int, what: str) -> None:

@@ -22,6 +22,7 @@ from lcbench.commands.info import quality_overview, quality_page
 from lcbench.commands.progress import progress_bar
 from lcbench.database import Database
 from lcbench.errors import UserError
+from lcbench.files import turns
 from lcbench.machine import cores
 from lcbench.query import Status
 from lcbench.rungs import RUNGS
@@ -62,9 +63,6 @@ def add(parser: ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of folds and models (default 0)")
     parser.add_argument("--workers", type=int, help="processes (default: one per core)")
     parser.add_argument("--again", action="store_true", help="fit also what is fitted already")
-    parser.add_argument(
-        "--layout", choices=["serving", "compressed"], default="serving", help="of the database afterwards (default serving)"
-    )
 
 
 def run(options: Namespace, console: Console) -> int:
@@ -75,7 +73,7 @@ def run(options: Namespace, console: Console) -> int:
     tasks = {name.strip() for name in options.task.split(",")} if options.task else set(database.tasks)
     for name in tasks - set(database.tasks):
         database.table(name)  # refuses, with the nearest names
-    kept = {(model.task, model.space, model.column): model for name in database.models for model in database.fitted(*name)}
+    kept = _sound(database, console)
     new: list[FittedModel] = []
     start = time.monotonic()
     for task, space in database.names:
@@ -89,10 +87,11 @@ def run(options: Namespace, console: Console) -> int:
                 new.append(model)
                 progress(done, len(todo), f"{task}: {model.column}")
         if todo:
-            database = Database(options.database)  # another command may have added tables or models meanwhile
-            others = {(model.task, model.space, model.column): model for name in database.models for model in database.fitted(*name)}
-            kept = others | {name: model for name, model in kept.items() if name[:2] == (task, space)}
-            write_curves(database.path, (database.checked(*name) for name in database.names), layout=options.layout, models=kept.values())
+            with turns(database.path):  # another command may have added tables or models meanwhile
+                database = Database(options.database)
+                kept = _sound(database, Console(quiet=True)) | {name: model for name, model in kept.items() if name[:2] == (task, space)}
+                tables = (database.checked(*name) for name in database.names)
+                write_curves(database.path, tables, layout=database.layout, models=kept.values())
     shown = [model for model in kept.values() if model.task in tasks]
     if not shown:
         raise UserError(f"{options.database} has no trainings to learn from: nothing was fitted")
@@ -103,6 +102,18 @@ def run(options: Namespace, console: Console) -> int:
         soft_wrap=True,
     )
     return 0
+
+
+def _sound(database: Database, console: Console) -> dict[tuple[str, str, str], FittedModel]:
+    """Models that can be read; the others are named on the console, and are as if they had never been fitted."""
+    found: dict[tuple[str, str, str], FittedModel] = {}
+    for (task, space), columns in database.models.items():
+        for column in columns:
+            try:
+                found[task, space, column] = database.model(task, space, column)
+            except UserError as error:
+                console.print(Text(f"note: the surrogate of {column!r} on {task!r} is damaged and does not count ({error})"), soft_wrap=True)
+    return found
 
 
 def _jobs(database: Database, task: str, space: str, options: Namespace) -> Iterator[Job]:

@@ -17,6 +17,7 @@ from lcbench.commands.progress import progress_bar
 from lcbench.commands.sources import KINDS, SUFFIXES, Reading, read_source
 from lcbench.database import Database
 from lcbench.errors import UserError
+from lcbench.files import turns
 from lcbench.merge import choose_metrics, merge
 from lcbench.schema import STATUSES, UNFINISHED
 from lcbench.store import FittedModel, group_name, names_of, write_curves
@@ -60,6 +61,18 @@ def run(options: Namespace, console: Console) -> int:
     if target.suffix not in SUFFIXES:
         raise UserError(f"`--to` is {target}, but a database is a .h5 file")
     target.parent.mkdir(parents=True, exist_ok=True)
+    with turns(target):  # two imports at once would each write what they have read, and the first be lost
+        said, notes = _import(target, options, console)
+    for line in notes:
+        console.print(Text(f"note: {line}"), soft_wrap=True)
+    for line in said:
+        console.print(Text(line), soft_wrap=True)
+    console.print(Text(f"{target}: {len(said)} tables; `python -m lcbench info {target}` shows them"), soft_wrap=True)
+    return 0
+
+
+def _import(target: Path, options: Namespace, console: Console) -> tuple[list[str], list[str]]:
+    """Read, merge and write; return a line on each table, and notes."""
     said: list[str] = []
     with progress_bar(console) as progress:
         scratch = target.with_name(f"{target.name}.importing")
@@ -74,12 +87,7 @@ def run(options: Namespace, console: Console) -> int:
         del old, new
         write_curves(target, _merged(named, known, options, (said, reading.notes)), layout=options.layout, models=models)
         shutil.rmtree(scratch, ignore_errors=True)
-    for line in reading.notes:
-        console.print(Text(f"note: {line}"), soft_wrap=True)
-    for line in said:
-        console.print(Text(line), soft_wrap=True)
-    console.print(Text(f"{target}: {len(said)} tables; `python -m lcbench info {target}` shows them"), soft_wrap=True)
-    return 0
+    return said, reading.notes
 
 
 def _merged(named: list[list[CurveTable]], old: set[int], options: Namespace, told: tuple[list[str], list[str]]) -> Iterator[CurveTable]:

@@ -7,6 +7,8 @@ import functools
 import http.server
 import threading
 import zipfile
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import h5py
 import numpy as np
@@ -409,3 +411,36 @@ def test_what_others_have_added_meanwhile_stays(tmp_path, monkeypatch):
     found = Database(path)
     assert set(found.tasks) == {TASK.name, "other"}
     assert set(found.models) == {(TASK.name, "lcbench"), ("other", "lcbench")}
+
+
+def test_two_imports_at_once_lose_nothing(tmp_path):
+    """Six processes extend one database; each reads what is there and writes it anew."""
+    whole, target = fake_table(12), tmp_path / "all.h5"
+    parts = [range(i, i + 2) for i in range(0, 12, 2)]
+    for i, rows in enumerate(parts):
+        write_curves(tmp_path / f"{i}.h5", [whole.take(rows)])
+    orders = [["import", str(tmp_path / f"{i}.h5"), "--to", str(target)] for i in range(len(parts))]
+    with ProcessPoolExecutor(len(parts), get_context("spawn")) as pool:
+        assert list(pool.map(main, orders)) == [0] * len(parts)
+    assert sorted(read_curves(target)[0].columns["key"]) == sorted(whole.columns["key"])
+    assert not list(tmp_path.glob(".*")), "a lock was left behind"
+
+
+def test_a_damaged_surrogate_is_fitted_again_and_the_layout_stays(tmp_path, capsys):
+    path = tmp_path / "one.h5"
+    write_curves(path, [fake_table(30)], layout="compressed")
+    fit = ["fit-surrogate", str(path), "--columns", "seconds,val_accuracy", "--workers", "1"]
+    assert main(fit) == 0
+    before = Database(path).fitted(TASK.name)
+    with h5py.File(path, "r+") as file:
+        about = file[f"/models/{TASK.name}/lcbench/seconds/about"]
+        about.attrs["crc32"] = about.attrs["crc32"] + 1
+    assert main(["verify", str(path)]) == 1
+    capsys.readouterr()
+    assert main(fit) == 0
+    shown = capsys.readouterr().out
+    assert "note: the surrogate of 'seconds' on 'vehicle' is damaged" in shown
+    assert "1 models fitted" in shown and "1 kept" in shown
+    assert Database(path).layout == "compressed"
+    for old, again in zip(before, Database(path).fitted(TASK.name), strict=True):
+        assert all(np.array_equal(old.arrays[name], again.arrays[name]) for name in old.arrays)
