@@ -99,7 +99,8 @@ class Refit:
         """Write the folder ``refitted``, whose description says on which `rows`, and return what there is to say of it.
 
         Returns:
-            ``{"rows", "seconds", "kept": {member: why it stayed as it was}, "scores": {"test_accuracy": …} or {}}``.
+            ``{"rows", "seconds", "members": how many, "kept": {member: why it stayed as it was}, "scores": {"test_accuracy": …} or {}}``;
+            there are no scores where there are no test rows, or where every member stayed as it was.
         """
         start = time.monotonic()
         about = description(self.directory / FOLDER)
@@ -119,8 +120,9 @@ class Refit:
             shutil.rmtree(self._table, ignore_errors=True)
         test = [mean(tests[name]) if name in tests else stayed[name].test for name in found]
         reasons = {name: _reason(answer) for name, answer in found.items() if isinstance(answer, Failure)}
-        scores = self._scores(list(about["members"].values()), test, metric)
-        return {"rows": self.wish, "seconds": time.monotonic() - start, "kept": reasons, "scores": scores}
+        scores = self._scores(list(about["members"].values()), test, metric) if tests else {}
+        told = {"rows": self.wish, "seconds": time.monotonic() - start, "members": len(found)}
+        return {**told, "kept": reasons, "scores": scores}
 
     def _words(self) -> str:
         n = sum(len(self.raw.rows[split]) for split in ROWS[self.wish])
@@ -211,7 +213,7 @@ def _refit_run(path: Path, wish: str, console: Console) -> dict[str, Any]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Refit a run and return the exit code: 0 all is well, 2 it could not be done (one sentence on stderr says why)."""
+    """Refit a run and return the exit code: 0 all is well, 1 no member could be trained again, 2 it could not be begun (stderr says why)."""
     parser = argparse.ArgumentParser(prog="python -m experiments.refit", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("run", type=Path, help="directory of a finished run; OpenML tasks are read from OPENML_CACHE_DIR")
     parser.add_argument("--rows", choices=list(ROWS), default="all", help="train: the test rows stay untouched; all (default): every row")
@@ -226,6 +228,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_INTERRUPTED
     for name, value in told["scores"].items():
         print(f"{name} {value:.4f}")
+    if len(told["kept"]) == told["members"]:
+        print(f"no member could be trained again ({next(iter(told['kept'].values()))}): the model is that of the search", file=sys.stderr)
+        return 1
     print(f"the refitted model lies in {options.run / REFITTED}: python -m pipeline.predict {options.run} new.csv")
     return 0
 

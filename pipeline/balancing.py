@@ -49,6 +49,16 @@ def balanced(
     return _over_sampled(X, y, dict(zip(classes, sizes, strict=True)), target, settings, seed)
 
 
+def changes(before: NDArray[np.int64], now: NDArray[np.int64], n_classes: int) -> tuple[float, ...]:  # (n,), (m,) -> (C,)
+    """How many times as many rows of each class there are now, 1 for a class without rows; empty if nothing has changed.
+
+    >>> changes(np.array([0, 0, 0, 1]), np.array([0, 0, 0, 1, 1, 1]), 3)
+    (1.0, 3.0, 1.0)
+    """
+    old, new = (np.maximum(np.bincount(y, minlength=n_classes), 1) for y in (before, now))
+    return () if (old == new).all() else tuple(map(float, new / old))
+
+
 def _under_sampled(X: NDArray[np.float32], y: NDArray[np.int64], wished: dict[int, int], seed: int) -> Any:
     from imblearn.under_sampling import RandomUnderSampler
 

@@ -38,7 +38,7 @@ class CompiledLearner(FlatLearner):
         """Build the network, write its program, and lay out the memory that it is trained in."""
         super().__init__(data, recipe, metric)
         if isinstance(self.scores, ClassificationScores):
-            self.scores = CompiledScores(self.scores.weights, self.scores.extra)
+            self.scores = CompiledScores(self.scores.weights, self.scores.extra, self.scores.divisors)
         self._exact = set[SplitName]()  # parts whose outputs are those of torch's layers
         self.loss = _loss(self.scores, str(recipe.settings["loss"]))
         self.target = self.y["train"].float().numpy()

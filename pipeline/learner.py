@@ -165,8 +165,8 @@ class Learner:
 
     @property
     def divisors(self) -> list[float]:
-        """The class weights that predictions are divided by, empty where they are not."""
-        return self.scores.weights.tolist() if isinstance(self.scores, ClassificationScores) and self.scores.unweighted else []
+        """What predictions of the classes are divided by, empty where they are not."""
+        return self.scores.divisors.tolist() if isinstance(self.scores, ClassificationScores) and self.scores.unweighted else []
 
     def state(self) -> dict[str, Any]:
         """All that changes in training; because streams belong to epochs, no generator state is needed."""
@@ -196,4 +196,5 @@ def _scores(data: Prepared, loss: str, metric: Metric | None) -> Scores:
         return RegressionScores(data.y_scale, data.y_mean, metric, absolute=loss == "absolute")
     weighted = loss == "cross_entropy_weighted"
     weights = class_weights(data.y["train"], data.info.n_classes) if weighted else np.ones(data.info.n_classes, np.float32)
-    return ClassificationScores(torch.from_numpy(weights), metric)
+    divisors = weights * np.array(data.balanced or 1.0, np.float32)
+    return ClassificationScores(torch.from_numpy(weights), metric, torch.from_numpy(divisors))

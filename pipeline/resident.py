@@ -47,7 +47,8 @@ class ResidentLearner(FlatLearner):
         device = self.parameters.device
         self.X, self.y = ({split: _on(device, values) for split, values in part.items()} for part in (data.X, data.y))
         if isinstance(self.scores, ClassificationScores):
-            self.scores = ClassificationScores(self.scores.weights.to(device), self.scores.extra)
+            weights, divisors = (values.to(device) for values in (self.scores.weights, self.scores.divisors))
+            self.scores = ClassificationScores(weights, self.scores.extra, divisors)
         n_steps = max(len(self.y["train"]) // self.size, 1)
         put = partial(torch.zeros, device=device)
         self.rows, self.partners = (put(n_steps, self.size, dtype=torch.int64) for _ in range(2))

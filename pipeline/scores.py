@@ -23,11 +23,13 @@ class ClassificationScores:
 
     names = ("loss", "accuracy", "balanced_accuracy", "cross_entropy")
 
-    def __init__(self, weights: Tensor, extra: Metric | None = None) -> None:  # (C,)
+    def __init__(self, weights: Tensor, extra: Metric | None = None, divisors: Tensor | None = None) -> None:  # (C,), …, (C,)
         self.weights = weights
         self.extra = extra
+        self.divisors = weights if divisors is None else divisors
+        """How many times more each class counts in training than among the rows."""
         self.unweighted = False
-        """Whether `predictions` take the class weights out again, see there."""
+        """Whether `predictions` take the divisors out again, see there."""
 
     def loss(self, outputs: Tensor, y: Tensor) -> Tensor:  # (n, C), (n,) -> ()
         """The loss that is minimised: class-weighted cross-entropy, a weighted mean over the rows."""
@@ -58,10 +60,11 @@ class ClassificationScores:
     def predictions(self, outputs: Tensor) -> NDArray[np.float32]:  # (n, C) -> (n, C)
         """Class probabilities: the softmax of the logits.
 
-        What minimises a weighted loss is proportional to w_c P(c | x); with `unweighted` this is divided by w_c, so that the shares of the
-        classes are those of the rows again (Saerens et al., "Adjusting the outputs of a classifier to new a priori probabilities", 2002).
+        What minimises a weighted loss on balanced rows is proportional to w_c b_c P(c | x), where b_c is how many times as many rows
+        balancing has made of class c; with `unweighted` this is divided by w_c b_c, so that the shares of the classes are those of the
+        rows again (Saerens et al., "Adjusting the outputs of a classifier to new a priori probabilities", 2002).
         """
-        logits = outputs.detach() - torch.log(self.weights) if self.unweighted else outputs.detach()
+        logits = outputs.detach() - torch.log(self.divisors) if self.unweighted else outputs.detach()
         return functional.softmax(logits, 1).float().cpu().numpy()
 
 

@@ -230,8 +230,9 @@ def cross_validated(task: Task, k: int) -> Task:
         UserError: if the number of folds is out of range.
     """
     rest = task.rest
-    if not 2 <= k <= len(rest):
-        raise UserError(f"`cross_validation` is {k}, but must be 2..{len(rest)} folds, or null to hold out 33 % for validation")
+    most = len(rest) if task.classes else len(rest) // 2  # the R2 of a single row is not defined
+    if not 2 <= k <= most:
+        raise UserError(f"`cross_validation` is {k}, but must be 2..{most} folds, or null to hold out 33 % for validation")
     folds = folded(rest, task.y, k, classes=bool(task.classes))
     before, _, _ = task.info.split.partition(f", {VALIDATION}")
     info = replace(

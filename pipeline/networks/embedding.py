@@ -37,6 +37,15 @@ class Embedding(nn.Module):
         """Columns after the embedding."""
         self.maps = nn.ModuleList(Linear(n, width, bias=False) for n, width in zip(cardinalities, widths, strict=True))
 
+    @torch.no_grad()
+    def forget_unknown(self) -> None:
+        """Make the vectors of code 0, a missing or unknown category, zero.
+
+        So they stay where no training row is missing; drawn at random, they would let later unknown categories say anything.
+        """
+        for weight in self.maps.parameters():
+            weight[:, 0] = 0.0
+
     def forward(self, x: Tensor) -> Tensor:  # (batch, n_features + number of cardinalities)
         """Look the vectors up instead of multiplying indicators."""
         codes = x[:, self.n_features :].long()

@@ -93,6 +93,7 @@ def build_network(settings: Mapping[str, Any], n_features: int, n_outputs: int, 
         initialise(body, *method, stream(seed, 0, Purpose.WEIGHTS))
     if embedding is not None:
         initialise(embedding, *method, stream(seed, 0, Purpose.EMBEDDINGS))
+        embedding.forget_unknown()
     return Network(embedding, body, seed)
 
 

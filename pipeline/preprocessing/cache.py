@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lcbench.task import TaskInfo
-from pipeline.balancing import balanced
+from pipeline.balancing import balanced, changes
 from pipeline.preprocessing.prepared import Prepared
 from pipeline.preprocessing.preprocessor import Preprocessor
 from pipeline.preprocessing.raw import SPLITS, RawTable, SplitName
@@ -73,12 +73,15 @@ def make(raw: RawTable, settings: Mapping[str, Any], seed: int) -> tuple[Prepare
     start = time.perf_counter()
     X: dict[SplitName, NDArray[np.float32]] = {split: preprocessor.transform(values[split]) for split in SPLITS}
     ms = (time.perf_counter() - start) * 1e6 / sum(len(rows) for rows in X.values())
+    shares: tuple[float, ...] = ()
     mean, scale = (0.0, 1.0) if info.kind == "classification" else (float(y["train"].mean()), float(y["train"].std()) or 1.0)
     if info.kind == "classification":
-        X["train"], y["train"] = balanced(X["train"], y["train"], settings, seed)
+        X["train"], now = balanced(X["train"], y["train"], settings, seed)
+        shares, y["train"] = changes(y["train"], now, info.n_classes), now
     else:
         y = {split: ((target - mean) / scale).astype(np.float32) for split, target in y.items()}
-    return Prepared(info, X, y, y_mean=mean, y_scale=scale, cardinalities=preprocessor.cardinalities, ms=ms), preprocessor
+    sizes = preprocessor.cardinalities
+    return Prepared(info, X, y, y_mean=mean, y_scale=scale, cardinalities=sizes, balanced=shares, ms=ms), preprocessor
 
 
 def _keep(data: Prepared, preprocessor: Preprocessor, path: Path) -> None:

@@ -33,6 +33,8 @@ class Prepared:
     """Standard deviation of the training target, to turn predictions back into its unit; 1 for classification."""
     cardinalities: tuple[int, ...] = ()
     """Number of codes of every embedded column."""
+    balanced: tuple[float, ...] = ()  # (C,)
+    """How many times as many training rows balancing has made of each class; empty where it has changed nothing."""
     ms: float = 0.0
     """Milliseconds that preprocessing takes per 1,000 rows."""
 
@@ -42,7 +44,7 @@ class Prepared:
         for split in SPLITS:
             np.save(directory / f"X_{split}.npy", np.ascontiguousarray(self.X[split]))
             np.save(directory / f"y_{split}.npy", np.ascontiguousarray(self.y[split]))
-        about = {"y_mean": self.y_mean, "y_scale": self.y_scale, "cardinalities": self.cardinalities, "ms": self.ms}
+        about = {name: getattr(self, name) for name in ("y_mean", "y_scale", "cardinalities", "balanced", "ms")}
         (directory / "about.json").write_text(json.dumps(about), encoding="utf-8")
 
     @classmethod
@@ -51,7 +53,7 @@ class Prepared:
         X = {split: np.load(directory / f"X_{split}.npy", mmap_mode="c") for split in SPLITS}
         y = {split: np.load(directory / f"y_{split}.npy", mmap_mode="c") for split in SPLITS}
         about = json.loads((directory / "about.json").read_text(encoding="utf-8"))
-        return cls(info, X, y, **{**about, "cardinalities": tuple(about["cardinalities"])})
+        return cls(info, X, y, **about | {name: tuple(about[name]) for name in ("cardinalities", "balanced")})
 
 
 def class_weights(y: NDArray[np.int64], n_classes: int) -> NDArray[np.float32]:  # (n_classes,)

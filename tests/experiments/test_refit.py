@@ -150,6 +150,7 @@ def test_members_that_cannot_be_refitted_stay_as_they_were_and_are_named(copy, t
     told = trainer(METRICS["accuracy"], Console(markup=False, width=500))
     members = Predictor.load(copy / "predictor").names
     assert sorted(told["kept"]) == sorted(members)
+    assert (told["members"], told["scores"]) == (len(members), {})
     assert [why for why in told["kept"].values() if not re.search(reason, why)] == []
     said = capsys.readouterr().out
     assert [name for name, why in told["kept"].items() if f"members: {name} {why}" not in said] == []

@@ -473,6 +473,13 @@ def test_leave_one_out_is_the_most_folds():
     assert cross_validated(bundled_task("iris"), 100).folds == (1,) * 100
 
 
+def test_the_folds_of_a_regression_have_two_rows_for_its_r2_to_be_defined():
+    n = len(bundled_task("diabetes").rest)
+    assert min(cross_validated(bundled_task("diabetes"), n // 2).folds) >= 2
+    with pytest.raises(UserError, match=rf"must be 2\.\.{n // 2} folds"):
+        cross_validated(bundled_task("diabetes"), n // 2 + 1)
+
+
 def test_a_task_refuses_folds_that_are_not_its_validation_rows():
     task = cross_validated(bundled_task("iris"), 3)
     with pytest.raises(ValueError, match=r"folds of .* rows do not make up 100 validation rows"):

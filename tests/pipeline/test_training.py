@@ -13,6 +13,7 @@ from pipeline.gradients import gradient_statistics, gradients_of
 from pipeline.learner import Learner, Recipe
 from pipeline.metrics import metric_for, score
 from pipeline.networks.network import build_network
+from pipeline.preprocessing import cache
 from pipeline.preprocessing.cache import make
 from pipeline.preprocessing.prepared import Prepared, class_weights
 from pipeline.preprocessing.raw import SPLITS, RawTable
@@ -311,6 +312,27 @@ def test_predictions_have_the_shares_of_the_rows_where_the_metric_wants_them(met
     np.testing.assert_allclose(after, before / weights / (before / weights).sum(1, keepdims=True), rtol=1e-4)
     if unweighted:
         assert abs(after[:, 1].mean() - y.mean()) < 0.05 < before[:, 1].mean() - y.mean()
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "cross_entropy_weighted"])
+@pytest.mark.parametrize("way", [{"over_sampling": "random", "target_size": "upsample"}, {"under_sampling": "random", "target_size": "downsample"}])
+def test_what_balancing_has_done_to_the_shares_is_taken_out_too(loss, way, tmp_path):
+    task = bundled_task("breast_cancer")
+    rows = np.concatenate([task.train[task.y[task.train] == 0][:15], task.train[task.y[task.train] == 1]])
+    raw = RawTable.of(replace(task, train=rows))
+    raw.save(tmp_path / "raw")
+    settings = RECIPE.settings | {"loss": loss, **way}
+    data = cache.prepared(tmp_path, settings, 1, raw.info)
+    before, now = np.bincount(task.y[rows], minlength=2), np.bincount(data.y["train"], minlength=2)
+    assert now[0] == now[1]
+    training = Training([data], replace(RECIPE, settings=settings))
+    _curve(training, 2)
+    balanced = training.validation_predictions()
+    training.set_shares(unweighted=True)
+    ratio = now / before
+    np.testing.assert_allclose(training.learners[0].divisors, ratio, rtol=1e-6)
+    expected = balanced / ratio / (balanced / ratio).sum(1, keepdims=True)
+    np.testing.assert_allclose(training.validation_predictions(), expected, rtol=1e-4, atol=1e-7)
 
 
 def test_without_class_weights_there_is_nothing_to_take_out():

@@ -6,7 +6,10 @@ import torch
 from lcbench.errors import UserError
 from lcbench.task import TaskInfo
 from pipeline.networks import mlp, resnet, shaped_mlp, shaped_resnet
+from pipeline.networks.embedding import Embedding
+from pipeline.networks.initialisation import initialise
 from pipeline.networks.network import build_network, networks
+from pipeline.streams import Purpose, stream
 
 TASK = TaskInfo("made up", "classification", None, 0, "made up", 100, 50, 50, 6, 3)
 SETTINGS = {
@@ -65,7 +68,11 @@ def test_the_initialisation_reaches_network_and_embedding():
     settings = SETTINGS | LEARNED | {"initialisation": "orthogonal", "initialisation.bias": "zero"}
     network = build_network(settings, 6, 3, cardinalities=[8], seed=1)
     assert len(network.linears) == 4
-    for layer in network.linears:
+    embedded, *others = network.linears
+    drawn = Embedding(6, [8], 0.5)
+    initialise(drawn, "orthogonal", "zero", stream(1, 0, Purpose.EMBEDDINGS))
+    assert torch.equal(embedded.weight[:, 1:], drawn.maps[0].weight[:, 1:])
+    for layer in (*others, drawn.maps[0]):
         weight = layer.weight if layer.out_features <= layer.in_features else layer.weight.T
         torch.testing.assert_close(weight @ weight.T, torch.eye(len(weight)), atol=1e-5, rtol=0)
         assert layer.bias is None or not layer.bias.any()
@@ -76,6 +83,21 @@ def test_embedded_codes_are_what_the_body_starts_from():
     x = torch.tensor([[0.5, 1.0, 3.0, 0.0]])
     assert network.embed(x).shape == (1, 2 + 2 + 1)
     assert torch.equal(network.body(network.embed(x)), network(x))
+
+
+def test_a_category_without_training_rows_is_embedded_as_zeros():
+    network = build_network(SETTINGS | LEARNED, 1, 3, cardinalities=[4, 1], seed=1).train()
+    optimizer = torch.optim.AdamW(network.parameters(), lr=0.1, weight_decay=0.1)
+    known, unknown = torch.tensor([[0.5, 3.0, 0.0]]), torch.tensor([[0.5, 0.0, 0.0]])
+    for _ in range(3):
+        optimizer.zero_grad()
+        network(known).square().sum().backward()
+        optimizer.step()
+    assert network.embed(known)[0, 1:3].all()
+    assert not network.embed(unknown)[0, 1:3].any()
+    network(unknown).square().sum().backward()  # where training rows are missing, their vector is learned
+    optimizer.step()
+    assert network.embed(unknown)[0, 1:3].all()
 
 
 @pytest.mark.parametrize("shaped", [shaped_mlp, shaped_resnet])
