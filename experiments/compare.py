@@ -137,12 +137,18 @@ def compare(plan: Plan, console: Console) -> StudyDirectory:
 def _describe(study: StudyDirectory, plan: Plan) -> Ladder:
     from omegaconf import OmegaConf
 
-    settings, tasks = plan.settings, {}
+    settings, tasks, metrics = plan.settings, {}, {}
     for task in plan.tasks:
         recorded, ladder = _recorded(task, OmegaConf.to_yaml(OmegaConf.create(settings)))
         build.build_simulated(OmegaConf.create(settings), recorded, None).close()
+        metrics[task] = recorded.benchmark.metric
         tasks[task] = {"best_loss": recorded.best_loss, "full_training_seconds": _full_training(recorded, ladder), **recorded.about}
-    metric, workers = recorded.benchmark.metric, settings["executor"]
+    metric, workers = metrics[plan.tasks[0]], settings["executor"]
+    if other := next((task for task in plan.tasks if metrics[task] != metric), None):
+        raise UserError(
+            f"{plan.tasks[0]} was recorded for {metric.name} and {other} for {metrics[other].name}: compare their tasks in studies of "
+            "their own, or choose a `metric` that both have"
+        )
     fixed = {
         "name": settings["name"],
         "benchmark": settings["benchmark"]["name"],

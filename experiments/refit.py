@@ -213,7 +213,7 @@ def _refit_run(path: Path, wish: str, console: Console) -> dict[str, Any]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Refit a run and return the exit code: 0 all is well, 1 no member could be trained again, 2 it could not be begun (stderr says why)."""
+    """Refit a run and return the exit code: 0 all is well, 1 no member could be trained again, 2 it could not be begun."""
     parser = argparse.ArgumentParser(prog="python -m experiments.refit", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("run", type=Path, help="directory of a finished run; OpenML tasks are read from OPENML_CACHE_DIR")
     parser.add_argument("--rows", choices=list(ROWS), default="all", help="train: the test rows stay untouched; all (default): every row")

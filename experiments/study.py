@@ -111,6 +111,8 @@ class StudyDirectory:
         if others:
             said = "; ".join(others[:SAID]) + (f"; and {len(others) - SAID} more" if len(others) > SAID else "")
             raise UserError(f"{self.path} holds a study that was made otherwise: {said}; to keep both, choose another `name`")
+        if stored.get("incumbent") != loose.get("incumbent"):  # until there are others, nobody reads trajectories of another rule
+            (self.path / "trajectories.parquet").unlink(missing_ok=True)
         with replacing(self.path / "study.json") as temporary:
             temporary.write_text(json.dumps({**fixed, **tables, **loose}, indent=2) + "\n")
 
@@ -174,7 +176,7 @@ class StudyDirectory:
         names: list[tuple[str, str]] = []
         n_runs = 0
         for folder in sorted((self.path / "cells").glob("*/*")):
-            optimizer, task = label_of(folder.parent), folder.name
+            optimizer, task = name_of(folder.parent), name_of(folder)
             for seed, columns in self.runs(optimizer, task):
                 part = _trajectory(columns, seed, policy, max_epoch, best_losses[task])
                 parts.append(part)
@@ -222,12 +224,12 @@ def _stretches(numbers: list[int]) -> Iterator[tuple[int, int]]:
 
 
 def cell(study: Path, optimizer: str, task: str) -> Path:
-    """The folder of the runs of an optimizer, by its label, on a task; a slash in a label, as in that of a file, is written %2F."""
-    return study / "cells" / optimizer.replace("%", "%25").replace("/", "%2F") / task
+    """The folder of the runs of an optimizer, by its label, on a task; a slash in a name, as in the label of a file, is written %2F."""
+    return study.joinpath("cells", *(name.replace("%", "%25").replace("/", "%2F") for name in (optimizer, task)))
 
 
-def label_of(folder: Path) -> str:
-    """The label of a folder in `cells`."""
+def name_of(folder: Path) -> str:
+    """The optimizer or the task that a folder in `cells` is of."""
     return folder.name.replace("%2F", "/").replace("%25", "%")
 
 

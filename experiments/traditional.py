@@ -16,6 +16,7 @@ from experiments.executors import Workers
 from experiments.report import REFERENCES
 from lcbench.errors import UserError
 from lcbench.files import replacing
+from lcbench.query import Status
 from lcbench.task import TaskInfo
 from pipeline.constant import Constant
 from pipeline.fitting import fit
@@ -58,7 +59,7 @@ def wished(wish: Any, info: TaskInfo) -> tuple[str, ...]:
 
 @dataclass
 class Traditional:
-    """The models of one run; what was fitted in an earlier session is not fitted again."""
+    """The models of one run; what was fitted in an earlier session is not fitted again, unless it was killed and now has more time."""
 
     directory: Path
     """The run directory."""
@@ -81,7 +82,7 @@ class Traditional:
         for name, record in records.items():
             if "error" not in record:
                 self.fitted(name)
-        self._left = deque(name for name in self.names if name not in records)
+        self._left = deque(name for name in self.names if name not in records or self._has_more_time(records[name]))
         if self._left and self._left[0] == Constant.name:
             self._fit(self._left.popleft())  # takes no time, and is there from the start
         executor.run(lambda: self._work(executor))
@@ -99,6 +100,18 @@ class Traditional:
             else:
                 self._done.set()
 
+    def _has_more_time(self, record: dict[str, Any]) -> bool:
+        """Whether a model was killed for its time, and this run, which was extended, gives it more."""
+        _, killed = self._allowed()
+        return record.get("status") == Status.TIMEOUT and (killed is None or killed > record.get("killed_after", 0.0))
+
+    def _allowed(self) -> tuple[float, float | None]:
+        """Seconds after which the next model is to end itself, and after which it is killed; None for never."""
+        if self.clock.limit is None:
+            return float("inf"), self.sandbox.limits.seconds
+        share = min(SHARE * self.clock.limit, self.clock.limit - self.clock.elapsed)
+        return share, max(1.5 * share, share + GRACE_SECONDS)
+
     def _fit(self, name: str) -> None:
         record = self._record(name)
         if record is None:
@@ -111,9 +124,7 @@ class Traditional:
     def _record(self, name: str) -> dict[str, Any] | None:
         """What there is to say of one model, None if the end of the run, or of this session, has cut it."""
         live = self.sandbox.benchmark
-        left = float("inf") if self.clock.limit is None else self.clock.limit - self.clock.elapsed
-        share = float("inf") if self.clock.limit is None else min(SHARE * self.clock.limit, left)
-        killed = self.sandbox.limits.seconds if share == float("inf") else max(1.5 * share, share + GRACE_SECONDS)
+        share, killed = self._allowed()
         work = (self.directory, live.task, name, live.metric, share, self.seed)
         if name == Constant.name:
             return fit(*work, keep=live.keep)  # it only counts, and whatever limits trials have, there is one model at least
@@ -130,7 +141,7 @@ class Traditional:
                 self._left.clear()  # the run was: another session fits them
             if self.clock.over or answer.error == STOPPED:
                 return None
-            return {"name": name, "status": str(answer.status), "error": answer.error}
+            return {"name": name, "status": str(answer.status), "error": answer.error, "killed_after": killed}
         return answer
 
     def wait(self, executor: Workers) -> None:

@@ -112,7 +112,8 @@ def _sound(database: Database, console: Console) -> dict[tuple[str, str, str], F
             try:
                 found[task, space, column] = database.model(task, space, column)
             except UserError as error:
-                console.print(Text(f"note: the surrogate of {column!r} on {task!r} is damaged and does not count ({error})"), soft_wrap=True)
+                note = f"note: the surrogate of {column!r} on {task!r} is damaged and does not count ({error})"
+                console.print(Text(note), soft_wrap=True)
     return found
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -25,7 +26,10 @@ from experiments.door import CONF
 from experiments.overrides import seeds
 from experiments.study import BLOCK, StudyDirectory, _stretches
 from lcbench.errors import UserError
+from lcbench.store import write_curves
 from tests.experiments.conftest import ROOT
+from tests.lcbench.curve_strategies import TASK
+from tests.lcbench.tables import fake_table
 
 QUICK = ("tasks=vehicle,car", "optimizers=random,hyperband,bohb", "seeds=0..3", "budget.epochs=400")
 
@@ -122,6 +126,42 @@ def test_the_policy_can_be_changed_afterwards(tmp_path):
     assert "4 runs, 4 of them recorded" in text
     assert set(final["epoch"]) == {50}
     assert final.groupby("seed")["regret"].last().ge(anytime.groupby("seed")["regret"].last()).all()
+
+
+def test_after_an_interrupted_change_of_the_policy_no_trajectories_pass_for_those_of_the_other(tmp_path, monkeypatch):
+    path, _, _ = study(tmp_path, "tasks=vehicle", "optimizers=hyperband")
+
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(StudyDirectory, "write_trajectories", interrupted)
+        study(tmp_path, "tasks=vehicle", "optimizers=hyperband", "incumbent=max_budget")
+    with pytest.raises(UserError, match=r"no finished study: it has no trajectories\.parquet"):
+        Study.read(path)
+    study(tmp_path, "tasks=vehicle", "optimizers=hyperband", "incumbent=max_budget")
+    assert set(Study.read(path).trajectories["epoch"]) == {50}
+
+
+def _recorded(path, *tables):
+    found = {name: fake_table(30, horizons=(50,), task=replace(TASK, name=name)) for name, _ in tables}
+    write_curves(path, [replace(found[name], objective=column) for name, column in tables])
+    return f"benchmark.database={path}"
+
+
+def test_a_task_may_have_a_slash_in_its_name(tmp_path):
+    database = _recorded(tmp_path / "one.h5", ("mine/100%", "val_accuracy"))
+    path, rows, _ = study(tmp_path, database, "tasks=all", "optimizers=random", "seeds=0")
+    assert set(rows["task"]) == {"mine/100%"}
+    assert [place for place, _ in Study.read(path).results()] == [(0, 0, 0)]
+
+
+def test_tasks_of_different_metrics_are_no_study(tmp_path):
+    database = _recorded(tmp_path / "two.h5", ("one", "val_accuracy"), ("other", "val_cross_entropy"))
+    with pytest.raises(UserError, match="one was recorded for accuracy and other for cross_entropy: compare their tasks in studies of"):
+        study(tmp_path, database, "tasks=all", "optimizers=random", "seeds=0")
+    _, rows, _ = study(tmp_path, database, "tasks=all", "optimizers=random", "seeds=0", "metric=accuracy")
+    assert set(rows["task"]) == {"one", "other"}
 
 
 def test_what_a_command_leaves_out_is_as_in_the_study(tmp_path):

@@ -14,12 +14,12 @@ from pipeline.tasks import bundled_task
 NAMES = ("constant", "linear", "knn")
 
 
-def traditional(folder, limit=None):
+def traditional(folder, limit=None, seconds=3600.0):
     task = bundled_task("iris")
     live = LiveBenchmark(task.info, lcbench.space(task.info), 4, METRICS["accuracy"], folder)
     live.set_up(task)
     fitted = []
-    return Traditional(folder, Sandbox(live, Limits()), WallClock(limit), NAMES, 0, fitted.append), fitted
+    return Traditional(folder, Sandbox(live, Limits(seconds)), WallClock(limit), NAMES, 0, fitted.append), fitted
 
 
 def names_of(models):
@@ -40,6 +40,19 @@ def test_a_session_that_is_stopped_leaves_its_models_to_the_next(tmp_path):
     executor.close()
     assert names_of(models) == fitted == list(NAMES)
     assert not [record for record in models.records if "error" in record]
+
+
+@pytest.mark.parametrize(("more", "again"), [(3600.0, True), (0.01, False)])
+def test_what_was_killed_for_its_time_is_fitted_again_where_there_is_more(tmp_path, more, again):
+    for seconds in (0.01, more):
+        models, fitted = traditional(tmp_path, seconds=seconds)
+        executor = Serial(models.sandbox)
+        models.start(executor)
+        models.wait(executor)
+        executor.close()
+        if seconds == 0.01:
+            assert [record.get("status") for record in models.records] == [None, "timeout", "timeout"]
+    assert fitted == (list(NAMES) if again else ["constant"])
 
 
 @pytest.mark.parametrize("workers", [None, 1, 2])

@@ -315,13 +315,13 @@ def test_predictions_have_the_shares_of_the_rows_where_the_metric_wants_them(met
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "cross_entropy_weighted"])
-@pytest.mark.parametrize("way", [{"over_sampling": "random", "target_size": "upsample"}, {"under_sampling": "random", "target_size": "downsample"}])
-def test_what_balancing_has_done_to_the_shares_is_taken_out_too(loss, way, tmp_path):
+@pytest.mark.parametrize(("way", "size"), [("over_sampling", "upsample"), ("under_sampling", "downsample")])
+def test_what_balancing_has_done_to_the_shares_is_taken_out_too(loss, way, size, tmp_path):
     task = bundled_task("breast_cancer")
     rows = np.concatenate([task.train[task.y[task.train] == 0][:15], task.train[task.y[task.train] == 1]])
     raw = RawTable.of(replace(task, train=rows))
     raw.save(tmp_path / "raw")
-    settings = RECIPE.settings | {"loss": loss, **way}
+    settings = RECIPE.settings | {"loss": loss, way: "random", "target_size": size}
     data = cache.prepared(tmp_path, settings, 1, raw.info)
     before, now = np.bincount(task.y[rows], minlength=2), np.bincount(data.y["train"], minlength=2)
     assert now[0] == now[1]
