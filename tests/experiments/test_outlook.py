@@ -123,10 +123,9 @@ def test_few_configurations_are_all_probed_and_then_there_is_no_error():
 
 
 def test_a_plan_says_hours_and_size(tmp_path):
-    executor = Executor(lambda _: 0.1)
-    rows = plan({"vehicle": source("vehicle", tmp_path)}, executor, 3)
-    hours, size = 3 * 6 / 2 / 3600, 3 * 51 * (4 * N_METRICS + 8) / 1e6
-    assert rows[0] == ("vehicle", "3", "6.00", f"{hours:.2f}", f"{size:.1f}")
+    rows = plan({"vehicle": source("vehicle", tmp_path)}, Executor(lambda _: 72.0), 30)
+    assert (1 + 50 * 72) * 30 / Executor.slots / 3600 == pytest.approx(15.004, abs=1e-3)
+    assert rows[0] == ("vehicle", "30", "3601.00", "15.00", f"{30 * 51 * (4 * N_METRICS + 8) / 1e6:.1f}")
     many = Executor(lambda trial: 0.1 + 0.1 * (trial % 2))
     rows = plan({"vehicle": source("vehicle", tmp_path)}, many, 1000)
     assert " ± 0." in rows[0][2]
@@ -170,3 +169,12 @@ def test_the_status_sums_up(tmp_path):
     vars(counts).update(n_missing=lambda _: 10, n_failed=lambda _: 0, n_whole=lambda _: 0)
     rows = cells(status_table(tmp_path, ["vehicle", "car"], "lcbench", counts, 2))
     assert rows[-1] == ("in all", "0 of 20", "", "0", "", "-")
+
+
+def test_the_status_says_the_hours_that_are_left(tmp_path, monkeypatch):
+    seconds = {"vehicle": 1800.0, "car": 900.0}
+    monkeypatch.setattr(outlook.Recording, "of", lambda task, folder: SimpleNamespace(mean_seconds=seconds[task]))
+    counts = SimpleNamespace(configs=(0, 10), seeds=(1,), epochs=50, trials=lambda: range(10))
+    vars(counts).update(n_missing=lambda _: 4, n_failed=lambda _: 0, n_whole=lambda _: 6)
+    rows = cells(status_table(tmp_path, ["vehicle", "car"], "lcbench", counts, 2))
+    assert [row[-2:] for row in rows] == [("1800.00", "1.00"), ("900.00", "0.50"), ("", "1.50")]

@@ -7,11 +7,11 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from experiments import build
-from experiments.config import register
+from experiments.config import Budget, register
 from experiments.cost import Spent, WallClock
 from experiments.door import CONF
 from experiments.records import EventLog, RunDirectory
-from experiments.search import _name_table, check
+from experiments.search import _limit, _name_table, check
 from lcbench.errors import UserError
 from lcbench.metric import METRICS
 from lcbench.rundir import read_header
@@ -112,3 +112,11 @@ def test_rmsle_looks_at_every_row_before_anything_is_trained():
         with pytest.raises(UserError, match="its smallest target is -3"):
             build.build_metric(config, SimpleNamespace(info=info, y=y, val=np.array(rows)))
     assert build.build_metric(config, SimpleNamespace(info=info, y=y[:2], val=np.array([0]))).name == "rmsle"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "refit", "limit"),
+    [(None, None, None), (None, "train", None), (600, None, 595), (600, "train", 475), (60, None, 57), (60, "all", 45)],
+)
+def test_a_run_keeps_time_for_its_refit_and_its_report(seconds, refit, limit):
+    assert _limit(Budget(seconds=seconds), refit) == (None if limit is None else pytest.approx(limit))

@@ -124,3 +124,10 @@ def test_curves_with_the_published_defects_are_never_mixed_with_others():
     with pytest.raises(UserError, match="one was recorded with LCBench's published defects"):
         merge([fake_table(2), fake_table(2, published_defects=True)])
     assert merge([fake_table(2, published_defects=True), fake_table(3, published_defects=True)]).provenance["published_defects"] is True
+
+
+def test_of_equally_long_trainings_the_earlier_counts():
+    one, other = fake_table(3), fake_table(3)
+    other = dataclasses.replace(other, curves=other.curves + 0.01)
+    assert merge([one, other]) == one
+    assert np.array_equal(merge([other, one]).curves, other.curves)

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy.stats import spearmanr
 
 from lcbench.surrogate import Surrogate, baselines, fit_surrogate, fitting, trees
 from lcbench.surrogate.fitting import CANDIDATES
-from lcbench.surrogate.quality import _spearman_of_the_best, assign_folds, best, r_squared, ranks, spearman
+from lcbench.surrogate.quality import Truth, _spearman_of_the_best, assign_folds, best, nested_spearman, r_squared, ranks, spearman
 from lcbench.surrogate.report import headline
 
 RUNGS = (1, 4, 12, 99)
@@ -260,3 +261,21 @@ def test_equals_in_rank_are_told_apart_by_their_error():
 def test_importing_is_light():
     code = "import sys, lcbench.surrogate; sys.exit(bool({'torch', 'sklearn', 'pandas', 'matplotlib', 'h5py'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_nested_correlation_is_that_of_what_the_other_folds_choose():
+    """By hand: `sly` ranks fold 0 backwards and everything else well, `dull` is fair everywhere."""
+    n, rng = 60, np.random.default_rng(0)
+    fold, final = np.arange(n) % 3, rng.random(n)
+    sly = np.where(fold == 0, -final, final)
+    dull = final + 0.25 * rng.normal(size=n)
+    truth = Truth(final[:, None], final[:, None], fold, (None,) * 3, (0.0, 1.0), True, ())
+    judged = {name: (scores[:, None], scores[:, None]) for name, scores in (("sly", sly), ("dull", dull))}
+    chosen = np.empty(n)
+    for f in range(3):
+        rest = fold != f
+        by_rank = {name: spearmanr(final[rest], scores[rest]).statistic for name, scores in (("sly", sly), ("dull", dull))}
+        chosen[~rest] = {"sly": sly, "dull": dull}[max(by_rank, key=by_rank.get)][~rest]
+    assert np.array_equal(chosen[fold == 0], sly[fold == 0])  # where it is bad nobody has seen it
+    assert np.array_equal(chosen[fold != 0], dull[fold != 0])
+    assert nested_spearman(judged, truth) == pytest.approx(spearmanr(final, chosen).statistic)

@@ -11,6 +11,7 @@ from scipy.stats import wilcoxon
 
 from lcbench.query import Origin, Result, Status
 from lcbench.space import encode, key, lcbench_space
+from optimizers import bayesian
 from optimizers.bayesian import GROWTH, GaussianProcessSearch
 from optimizers.candidates import Embedding
 from optimizers.observations import Observations
@@ -201,3 +202,22 @@ def test_a_prior_steers_the_model():
 def test_bad_settings_are_refused(settings, sentence):
     with pytest.raises(ValueError, match=sentence):
         make(SQUARE, **settings)
+
+
+@pytest.mark.parametrize("beta", [3.0, 100.0])
+def test_a_prior_adds_beta_by_the_number_of_results_to_the_acquisition(monkeypatch, beta):
+    optimizer, scores = make(SQUARE), []
+    drive(optimizer, FakeBenchmark(SQUARE), 12)
+    search = bayesian.maximise
+    monkeypatch.setattr(bayesian, "maximise", lambda score, *rest, **options: (scores.append(score), search(score, *rest, **options))[1])
+    optimizer.ask()
+    points = np.random.default_rng(1).random((20, 2))
+    plain = scores[0](points)
+    optimizer.weigh(lambda points: np.sin(points.sum(axis=1)), beta)
+    np.testing.assert_allclose(scores[0](points) - plain, beta / 12 * np.sin(points.sum(axis=1)))
+
+
+@pytest.mark.parametrize(("n_initial", "n_random"), [(0, 3), (7, 7)])
+def test_there_is_a_model_after_the_random_draws(n_initial, n_random):
+    asked, _ = drive(make(SQUARE, n_initial=n_initial), FakeBenchmark(SQUARE), 9)
+    assert [query.origin for query in asked] == [Origin.INITIAL] * n_random + [Origin.MODEL] * (9 - n_random)

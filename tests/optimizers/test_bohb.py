@@ -210,3 +210,33 @@ def test_equal_observations_leave_room():
 def test_refusals_say_what_is_accepted(hyperparameters, message):
     with pytest.raises(ValueError, match=message):
         make(**hyperparameters)
+
+
+def test_a_prior_weighs_beta_by_the_number_of_results():
+    """The candidate that is proposed is the best by the formula, and not by that of another weight."""
+    optimizer, n, beta, drawn, differs = make(random_fraction=0), 40, 40.0, [], 0
+    run(optimizer, n)
+
+    def log_prior(points):
+        drawn.append(points)
+        return np.sin(40 * points.sum(axis=1))
+
+    optimizer.weigh(log_prior, beta)
+    for _ in range(10):
+        query = optimizer.ask()
+        points = drawn[-1]
+        good, bad = (np.maximum(density.log_density(points), np.log(FLOOR)) for density in optimizer._model)
+        belief = log_prior(points)
+        assert query.configuration == decode(points[np.argmax(good - bad + beta / n * belief)], optimizer.space)[0]
+        differs += len({int(np.argmax(good - bad + weight * belief)) for weight in (beta / n, beta, beta / n**2)}) == 3
+    assert differs
+
+
+@pytest.mark.parametrize("factor", [1.0, 3.0, 10.0])
+def test_candidates_are_drawn_wider_by_the_factor(factor):
+    """Where every good value is the same, the kernels have the least bandwidth, and one candidate per ask shows what is drawn."""
+    space = ConfigurationSpace(space=[UniformFloatHyperparameter("x", 0, 1)])
+    optimizer = make(space, random_fraction=0, n_candidates=1, bandwidth_factor=factor, min_bandwidth=2e-3)
+    optimizer._observed, optimizer._model_epoch = {50: (np.full((20, 1), 0.5), np.linspace(0, 1, 20))}, 50
+    draws = [optimizer.ask().configuration["x"] for _ in range(400)]
+    assert np.std(draws) == pytest.approx(2e-3 * factor, rel=0.12)

@@ -83,3 +83,10 @@ def test_parego_covers_more_than_random_search(seed):
         _, results = drive(method(space, ladder(50, 6, 2), np.random.default_rng(seed)), benchmark, 45)
         volumes.append(hypervolume(np.array([objectives(result) for result in results]), (0.9, 80.0)))
     assert volumes[0] > volumes[1]
+
+
+def test_crowding_is_measured_in_spreads_of_every_objective():
+    """By hand: neighbours of the second are 2 of 4 apart in one objective, and 30 of 40 in the other."""
+    values = np.array([[0.0, 40.0], [1.0, 30.0], [2.0, 10.0], [4.0, 0.0]])
+    np.testing.assert_allclose(crowding_distances(values), [np.inf, 2 / 4 + 30 / 40, 3 / 4 + 30 / 40, np.inf])
+    np.testing.assert_allclose(crowding_distances(values * [1000.0, 0.001]), crowding_distances(values))

@@ -9,7 +9,7 @@ from ConfigSpace import CategoricalHyperparameter, ConfigurationSpace, UniformFl
 from scipy.stats import norm, wilcoxon
 
 from lcbench.query import Origin, Result, Status
-from lcbench.space import encode, lcbench_space
+from lcbench.space import decode, encode, lcbench_space
 from optimizers.kde import KDE
 from optimizers.random_search import RandomSearch
 from optimizers.tpe import TPE, _with_prior
@@ -159,3 +159,24 @@ def test_a_prior_steers_the_model():
 def test_bad_settings_are_refused(settings, sentence):
     with pytest.raises(ValueError, match=sentence):
         make(lcbench_space(), **settings)
+
+
+def test_a_prior_weighs_beta_by_the_number_of_results(monkeypatch):
+    """The candidate that is proposed is the best by the formula, and not by that of another weight."""
+    optimizer, n, beta, kept, drawn, differs = make(lcbench_space()), 30, 30.0, [], [], 0
+    drive(optimizer, FakeBenchmark(), n)
+    density = TPE._density
+    monkeypatch.setattr(TPE, "_density", lambda self, points: (kept.append(density(self, points)), kept[-1])[1])
+
+    def log_prior(points):
+        drawn.append(points)
+        return np.sin(40 * points.sum(axis=1))
+
+    optimizer.weigh(log_prior, beta)
+    for _ in range(10):
+        query = optimizer.ask()
+        (good, bad), points = kept[-2:], drawn[-1]
+        gain, belief = _with_prior(good, points) - _with_prior(bad, points), log_prior(points)
+        assert query.configuration == decode(points[np.argmax(gain + beta / n * belief)], optimizer.space)[0]
+        differs += len({int(np.argmax(gain + weight * belief)) for weight in (beta / n, beta, beta / n**2)}) == 3
+    assert differs

@@ -12,6 +12,7 @@ from pipeline.live import LiveBenchmark
 from pipeline.spaces import lcbench
 from pipeline.tasks import bundled_task
 from pipeline.threads import one_thread
+from pipeline.training import Training
 from pipeline.turns import finished
 
 TASK = bundled_task("iris")
@@ -75,3 +76,17 @@ def test_one_that_is_done_when_it_is_over_its_time_is_a_success(recording):
 def test_a_search_trains_on_the_processor(live, changed):
     with pytest.raises(UserError, match=r"`benchmark\.device` is 'cuda', but a search trains on cpu"):
         replace(live, device="cuda", **changed)
+
+
+@pytest.mark.parametrize(("seconds", "n_saved"), [(0.0, 6), (2.5, 2), (1000.0, 1)])
+def test_a_long_training_is_saved_on_its_way(live, monkeypatch, seconds, n_saved):
+    """Every epoch takes a second; at the end it is saved in any case."""
+    ticks, saved = iter(range(1000)), []
+    save = Training.save
+    monkeypatch.setattr("pipeline.live.CHECKPOINT_SECONDS", seconds)
+    monkeypatch.setattr(Training, "save", lambda self, path: (saved.append(self.epoch), save(self, path)))
+    begin = live._begin
+    monkeypatch.setattr(LiveBenchmark, "_begin", lambda self, query: begin(query, lambda: float(next(ticks))))
+    assert live.evaluate(_query(live)).ok
+    assert len(saved) == n_saved
+    assert saved[-1] == 4

@@ -1,12 +1,15 @@
 """Stored models: every prediction that is kept is that of a model that has not seen the row, and can be made again."""
 
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
+from pipeline import fitting, members
 from pipeline.ensemble import mean
-from pipeline.members import FOLDER, PREPROCESSORS, drop, drop_preprocessors, model_file, read_kept
+from pipeline.members import FOLDER, PREPROCESSORS, TIMED_ROWS, drop, drop_preprocessors, model_file, read_kept
 from pipeline.predictor import load_parts
 from pipeline.preprocessing.cache import preprocessor_at
 from pipeline.preprocessing.raw import RawTable
@@ -73,3 +76,14 @@ def test_preprocessors_that_no_network_needs_are_removed(run, tmp_path):
     assert {path.stem for path in (folder / PREPROCESSORS).glob("*.pkl")} == before == {key for one in kept for key in one.arrays}
     drop_preprocessors(folder, kept[:1])
     assert {path.stem for path in (folder / PREPROCESSORS).glob("*.pkl")} == {*kept[0].arrays}
+
+
+@pytest.mark.parametrize("n", [250, 4000])
+def test_the_time_of_a_prediction_is_in_milliseconds_per_1000_rows(monkeypatch, n):
+    """Both clocks are told that what they time takes half a second."""
+    ticks = iter([0.0, 0.5, 0.0, 0.5])
+    monkeypatch.setattr("time.perf_counter", lambda: next(ticks))
+    learner = SimpleNamespace(X={"val": torch.zeros(n, 2)}, judged=lambda rows: rows)
+    timed = min(n, TIMED_ROWS)
+    assert members._milliseconds(learner) == pytest.approx(500 / timed * 1000)
+    assert fitting._milliseconds(SimpleNamespace(predict=lambda rows: rows), np.zeros((timed, 2))) == pytest.approx(500 / timed * 1000)

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -211,3 +212,14 @@ def test_a_child_ends_with_its_parent_even_by_kill_9(tmp_path):
     while _alive(child) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not _alive(child)
+
+
+@pytest.mark.parametrize("left", [100.0, float("inf")])
+def test_a_sandbox_that_is_sent_elsewhere_keeps_what_is_left_of_its_time(monkeypatch, left):
+    """The monotonic clock over there began at another moment."""
+    sandbox = Sandbox(MisbehavingBenchmark(), Limits(), time.monotonic() + left)
+    sent, here = pickle.dumps(sandbox), time.monotonic()
+    monkeypatch.setattr("pipeline.sandbox.time.monotonic", lambda: here + 1e6)
+    there = pickle.loads(sent)
+    assert there.deadline - (here + 1e6) == pytest.approx(left, abs=1.0)
+    assert there.identity == sandbox.identity
