@@ -135,7 +135,9 @@ def _write(
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
         temporary.write_text(portfolio_text(header, members, behind), encoding="utf-8")
-    console.print(Text(f"{path}: {len(members)} members; to use them: python run.py portfolio=file portfolio.path={path}"), soft_wrap=True)
+    space = f" space={header['space']}" if "," not in header.get("space", ",") else ""
+    use = f"python run.py portfolio=file portfolio.path={path}{space}"
+    console.print(Text(f"{path}: {len(members)} members; to use them: {use}"), soft_wrap=True)
 
 
 # ------------------------------------------------------------------------------------------------------ the command line

@@ -19,6 +19,7 @@ from lcbench.errors import UserError
 from lcbench.task import Kind, TaskInfo
 from pipeline.openml_cache import Problem, read_folds, read_problem, read_table, use_openml_cache
 from pipeline.openml_download import fetch
+from pipeline.preprocessing.encoding import MAX_INDICATORS
 from pipeline.splits import FEW_ROWS, FOLDS, FRACTION, VALIDATION, Rows, folded, resplit, validated
 from pipeline.table import SUFFIXES, is_time, is_truth, listed, named, read_file, spelled_missing, stacked, text_columns, typed
 from pipeline.target import kind_of, target_values, with_target
@@ -262,7 +263,11 @@ def _task(
     if classes and len(np.unique(y[rows.train])) < 2:
         only = classes[int(y[rows.train][0])]
         raise UserError(f"all {len(rows.train)} training rows of task {name!r} are of class {only!r}, but two are needed: give more rows")
-    n_categorical = sum(isinstance(dtype, pd.CategoricalDtype) for dtype in X.dtypes)
+    n_categories = {name: len(X[name].cat.categories) for name, dtype in X.dtypes.items() if isinstance(dtype, pd.CategoricalDtype)}
+    if many := [name for name, n in n_categories.items() if n > MAX_INDICATORS]:
+        note = f"columns with more than {MAX_INDICATORS} categories: {listed(many)}; without embeddings, networks see the rarest as one"
+        notes = (*notes, note)
+    n_categorical = len(n_categories)
     sizes = (len(rows.train), len(rows.val), len(rows.test))
     info = TaskInfo(name, kind, id, fold, rows.words, *sizes, X.shape[1], len(classes), n_categorical)
     return Task(info, X, y, classes, rows.train, rows.val, rows.test, (*notes, *rows.notes))

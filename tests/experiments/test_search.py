@@ -1,5 +1,6 @@
 """What is refused before anything is trained, most before a task is loaded: it may be legal for the one kind of task only."""
 
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -120,3 +121,14 @@ def test_rmsle_looks_at_every_row_before_anything_is_trained():
 )
 def test_a_run_keeps_time_for_its_refit_and_its_report(seconds, refit, limit):
     assert _limit(Budget(seconds=seconds), refit) == (None if limit is None else pytest.approx(limit))
+
+
+def test_choices_of_this_machine_stand_in_a_folder_of_their_own(tmp_path):
+    register()
+    shutil.copytree(CONF, tmp_path / "conf")
+    (tmp_path / "conf" / "local").mkdir(exist_ok=True)
+    for name in ("default", "compare", "collect"):
+        (tmp_path / "conf" / "local" / f"{name}.yaml").write_text("space: {updates: {batch_size: 64}}\n")
+    with initialize_config_dir(str(tmp_path / "conf"), version_base="1.3"):
+        for name in ("run", "compare", "collect"):
+            assert compose(name, ["space=lcbench"]).space.updates == {"batch_size": 64}

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from lcbench.errors import UserError
+from pipeline.preprocessing.encoding import MAX_INDICATORS
 from pipeline.splits import resplit, validated
 from pipeline.tasks import BUNDLED, Task, automatically_validated, bundled_task, cross_validated, file_task, openml_task, task_name
 
@@ -408,6 +409,14 @@ def test_without_test_rows_all_rows_train_and_validate(write):
     assert (task.info.n_train, task.info.n_val, task.info.n_test) == (40, 20, 0)
     assert np.array_equal(task.rest, np.arange(60))
     assert task.info.split.startswith("no test rows")
+
+
+def test_a_column_of_many_categories_is_told(write):
+    n = 3 * MAX_INDICATORS
+    names = {"city": [f"c{i % (MAX_INDICATORS + 1)}" for i in range(n)], "street": [f"d{i % MAX_INDICATORS}" for i in range(n)]}
+    task = file_task(write(pd.DataFrame(names | {"label": np.arange(n) % 2})), "label")
+    told = [note for note in task.notes if "categories" in note]
+    assert told == [f"columns with more than {MAX_INDICATORS} categories: 'city'; without embeddings, networks see the rarest as one"]
 
 
 def test_rows_without_a_target_are_left_out_of_both_files_and_noted(write):
