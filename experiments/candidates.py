@@ -46,6 +46,11 @@ class Candidates:
     n_apart: int
     """Configurations that are no candidates because they were trained on some of the tasks only, where others were trained on all."""
 
+    @property
+    def tables(self) -> list[str]:
+        """Of what table every task is a fold: folds of one are not unseen for each other."""
+        return [task.partition("@fold")[0] for task in self.tasks]
+
 
 def read_tables(sources: Sequence[Path]) -> list[CurveTable]:
     """Every table of databases (.h5) and run directories.

@@ -31,7 +31,7 @@ class Construction:
     chosen: Floats  # (k, M)
     """Regret on every task of the first member, of the first two, …, of all: what greed made small."""
     left_out: Floats | None  # (k, M)
-    """The same of portfolios that were chosen without the task on which they are measured; None where there is only one task."""
+    """The same of portfolios that were chosen without the table on which they are measured; None where there is only one."""
     random: Floats  # (k, M)
     """The mean of the same over all portfolios of the candidates."""
     winners: list[int]
@@ -58,8 +58,8 @@ def construct(candidates: Candidates, size: int, normaliser: Normaliser = "range
         raise UserError(f"the scores cannot be compared after {candidates.epoch} epochs: {error} ({', '.join(candidates.tasks)})") from None
     members = greedy(regrets, size)
     left_out = None
-    if len(candidates.tasks) > 1:
-        without = leave_one_out(regrets, size)
+    if len(set(candidates.tables)) > 1:
+        without = leave_one_out(regrets, size, candidates.tables)
         left_out = np.column_stack([by_size(regrets[:, [t]], chosen) for t, chosen in enumerate(without)])
     winners = np.argmin(regrets[members], axis=0).tolist()
     return Construction(members, by_size(regrets, members), left_out, random_by_size(regrets, size), winners)
@@ -121,7 +121,7 @@ def remarks(candidates: Candidates, made: Construction) -> list[str]:
         names = ", ".join(candidates.not_shared)
         said.append(f"tables do not agree on {names}: candidates that differ in nothing else count as one, and members do not have them")
     if made.left_out is None:
-        said.append("there is only one task, so that none can be left out: nothing is known of how the portfolio does elsewhere")
+        said.append("there is only one table, so that none can be left out: nothing is known of how the portfolio does elsewhere")
     if made.enough < len(made.members):
         said.append(
             f"from size {made.enough} on no candidate lowers the mean regret on these tasks, so that the order of the record decides on "

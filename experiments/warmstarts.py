@@ -73,18 +73,18 @@ def warm_starts(
         tasks: judge on these alone; what is chosen for them is chosen from all others. None for all.
 
     Raises:
-        UserError: if there are fewer than two tasks, one on which nothing has a score, tables of one task are of different rows, or a
+        UserError: if there are fewer than two tables, a task on which nothing has a score, tables of one task are of different rows, or a
             portfolio was not trained on all that are judged, or is not the only one.
     """
     drawn = [part for table in tables if len(part := _of_origin(table, Origin.RANDOM))]
     candidates = candidates_of(drawn, metric) if drawn else None
-    if candidates is None or len(candidates.tasks) < 2 or not candidates.everywhere:
+    if candidates is None or len(set(candidates.tables)) < 2 or not candidates.everywhere:
         raise UserError(
-            "random configurations that were all trained on at least two tasks are needed: record some with python -m experiments.collect"
+            "random configurations that were all trained on at least two tables are needed: record some with python -m experiments.collect"
         )
     n, members = len(candidates.scores), _members(tables, candidates, metric, candidates.tasks if tasks is None else tasks)
     try:
-        left_out = leave_one_out(regrets_of(candidates.scores), size)  # whatever the members of the other portfolio have reached
+        left_out = leave_one_out(regrets_of(candidates.scores), size, candidates.tables)  # whatever other members have reached
         regrets = regrets_of(np.concatenate([candidates.scores, members]))
     except ValueError as error:
         raise UserError(f"{error}: leave the task out") from None

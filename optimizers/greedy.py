@@ -70,13 +70,19 @@ def random_by_size(regrets: Floats, size: int) -> Floats:  # (k, M)
     return np.array(expected).reshape(n_members, regrets.shape[1])
 
 
-def leave_one_out(regrets: Floats, size: int) -> list[list[int]]:
-    """The portfolio that is chosen without task t, for every t: what is measured there is not used.
+def leave_one_out(regrets: Floats, size: int, tables: Sequence[str]) -> list[list[int]]:
+    """The portfolio that is chosen without task t and the others of its table, for every t: what is measured there is not used.
+
+    Args:
+        regrets: (n, M).
+        size: k.
+        tables: of what table every task is a fold, (M,).
 
     Raises:
-        ValueError: if there is only one task.
+        ValueError: if there is only one table.
     """
-    n_tasks = regrets.shape[1]
-    if n_tasks < 2:
-        raise ValueError(f"there is {n_tasks} task, but to leave one out takes two")
-    return [greedy(np.delete(regrets, t, axis=1), size) for t in range(n_tasks)]
+    if len(set(tables)) < 2:
+        raise ValueError(f"there is {len(set(tables))} table, but to leave one out takes two")
+    of_task = np.array(tables)
+    chosen = {table: greedy(regrets[:, of_task != table], size) for table in dict.fromkeys(tables)}
+    return [chosen[table] for table in tables]

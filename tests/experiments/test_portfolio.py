@@ -168,9 +168,20 @@ def test_one_task_is_built_for_and_said_to_tell_nothing():
     assert (made.left_out, made.enough) == (None, 1)
     assert "left_out" not in diagnostics(candidates, made)["mean_regret_by_size"]
     sentences = remarks(candidates, made)
-    assert "there is only one task" in sentences[0]
+    assert "there is only one table" in sentences[0]
     assert "from size 1 on no candidate lowers" in sentences[1]
     assert "--size 1 leaves it out" in sentences[1]
+
+
+def test_a_fold_does_not_count_as_unseen_where_another_fold_of_its_table_was_seen():
+    folds = [fake_table(6), fake_table(6, task=replace(fake_table(1).task, fold=1))]
+    assert construct(candidates_of(folds), 2).left_out is None
+    candidates = candidates_of([*folds, fake_table(6, task=OTHER)])
+    assert candidates.tasks[1] == f"{candidates.tasks[0]}@fold1"
+    made, regrets = construct(candidates, 2), regrets_of(candidates.scores)
+    elsewhere = greedy(regrets[:, [2]], 2)
+    for t in (0, 1):
+        assert made.left_out[:, t] == pytest.approx(np.minimum.accumulate(regrets[elsewhere, t]))
 
 
 # ------------------------------------------------------------------------------------------------------- the command line

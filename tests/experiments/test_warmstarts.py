@@ -182,9 +182,9 @@ def _of_rows(checksum):
 @pytest.mark.parametrize(
     ("tables", "said"),
     [
-        (lambda: _tables()[:1], "at least two tasks"),
-        (lambda: [], "at least two tasks"),
-        (lambda: [_tables()[0].take(range(9)), _tables()[1].take(range(9, 18))], "all trained on at least two tasks"),
+        (lambda: _tables()[:1], "at least two tables"),
+        (lambda: [], "at least two tables"),
+        (lambda: [_tables()[0].take(range(9)), _tables()[1].take(range(9, 18))], "all trained on at least two tables"),
         (lambda: [*_tables(_members(100))[:1], *_tables()[1:]], "not on two, three: train it there, leave it out, or judge on others"),
         (lambda: _tables([fake_training(100, origin="portfolio", horizon=6)]), "for 6 epochs on one, but the random configurations for 12"),
         (lambda: [table.take(range(9)) for table in _tables()], "Hyperband needs"),

@@ -89,15 +89,22 @@ def test_a_task_that_is_left_out_is_never_seen(scores, others, t):
     changed, unknown = scores.copy(), scores.copy()
     changed[:, t] = others
     unknown[1:, t] = np.nan
-    members = leave_one_out(regrets_of(scores), 4)[t]
-    assert leave_one_out(regrets_of(changed), 4)[t] == members
-    assert leave_one_out(regrets_of(unknown), 4)[t] == members
+    members = leave_one_out(regrets_of(scores), 4, "abc")[t]
+    assert leave_one_out(regrets_of(changed), 4, "abc")[t] == members
+    assert leave_one_out(regrets_of(unknown), 4, "abc")[t] == members
     assert members == greedy(np.delete(regrets_of(scores), t, axis=1), 4)
 
 
-def test_one_task_cannot_be_left_out():
-    with pytest.raises(ValueError, match="there is 1 task"):
-        leave_one_out(np.zeros((3, 1)), 2)
+def test_folds_of_a_table_are_left_out_together():
+    regrets = np.random.default_rng(0).random((9, 4))
+    without = {"a": greedy(regrets[:, [1, 3]], 3), "b": greedy(regrets[:, [0, 2, 3]], 3), "c": greedy(regrets[:, [0, 1, 2]], 3)}
+    assert leave_one_out(regrets, 3, "abac") == [without[table] for table in "abac"]
+
+
+def test_one_table_cannot_be_left_out():
+    for tables in ("a", "aa"):
+        with pytest.raises(ValueError, match="there is 1 table"):
+            leave_one_out(np.zeros((3, len(tables))), 2, tables)
 
 
 def test_regrets_by_hand():
