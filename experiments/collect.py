@@ -96,7 +96,7 @@ def collect(config: DictConfig, tasks: dict[str, DictConfig], console: Console) 
     Raises:
         UserError: if the collection was begun otherwise, or another process works in it.
     """
-    path = Path(config.collections) / config.name
+    path = Path(config.collections).resolve() / config.name  # workers of a cluster may stand in another folder
     wanted = wanted_of(config)
     console.print(f"collection {path}", highlight=False, soft_wrap=True)
     if config.status:  # also while another process records

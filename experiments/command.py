@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
@@ -11,6 +12,7 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from experiments.door import EXIT_BAD_INPUT
 from lcbench.errors import UserError
@@ -39,7 +41,7 @@ def run(arguments: Sequence[str], *, echo: bool) -> None:
     environment = {**os.environ, "PYTHONPATH": search_path, "PYTHONUNBUFFERED": "1"}
     command = [sys.executable, "-P", *arguments]  # not the packages of the caller's folder
     lines: list[str] = []
-    process = subprocess.Popen(
+    process = _started(
         command,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -67,6 +69,18 @@ def run(arguments: Sequence[str], *, echo: bool) -> None:
         raise UserError(lines[-1].removeprefix("error: ") if lines else "the input was refused")
     if process.returncode:
         raise RuntimeError(f"`{' '.join(command)}` ended with exit code {process.returncode}:\n" + "\n".join(lines[-LINES:]))
+
+
+def _started(command: list[str], **options: Any) -> subprocess.Popen[str]:
+    try:
+        return subprocess.Popen(command, **options)
+    except OSError as error:
+        if error.errno != errno.E2BIG:
+            raise
+        longest = max(command, key=len)
+        raise UserError(
+            f"{longest[:40]}… is {len(longest)} letters long, more than a command line takes: name fewer columns (text needs no naming)"
+        ) from None
 
 
 def _clear_up(process: subprocess.Popen[str]) -> None:

@@ -158,14 +158,14 @@ class AutoTabular(BaseEstimator):
         target, tables = _tables(parts)
         directory = self._new_directory(tables)
         words = ["task=file", f"task.name={TASK}", f"task.kind={self._kind}", f"task.target={command.quoted(target)}", "task.test_share=0"]
-        nominal = tables[0].columns[[isinstance(dtype, pd.CategoricalDtype) for dtype in tables[0].dtypes]]  # Parquet forgets numeric ones
+        nominal = [name for name, column in tables[0].items() if _is_forgotten(column)]
         words.append(f"task.categorical=[{', '.join(map(command.quoted, nominal))}]")
         for table, file, key in zip(tables, FILES, ("path", "test_path"), strict=False):
             with replacing(directory / file) as temporary:  # another fit may be reading it
                 table.to_parquet(temporary, index=False)
             words.append(f"task.{key}={command.quoted(directory / file)}")
         try:
-            command.run([command.RUN, *words, *self._words(directory)], echo=self.verbose)
+            command.run([command.RUN, *_beside([*words, *self._words(directory)], self.overrides)], echo=self.verbose)
         except UserError as error:
             raise UserError(_translated(str(error))) from None
         names = {"benchmark": "live", "task": TASK, "space": self.space, "optimizer": self.optimizer}
@@ -178,7 +178,7 @@ class AutoTabular(BaseEstimator):
         """Train the ensemble again on all rows that `fit` was given, those included that it had held out for validation.
 
         Raises:
-            UserError: if the run directory is gone, because the estimator was copied or loaded.
+            UserError: if the run directory is gone, because the estimator was copied or loaded, or no member could be trained again.
         """
         check_is_fitted(self)
         if not self.directory_.exists():
@@ -279,7 +279,7 @@ class AutoTabular(BaseEstimator):
             "runs": command.quoted(directory),
         }
         words = [f"{name}={'null' if value is None else value}" for name, value in settings.items()]
-        return [*words, *([] if self.n_jobs in (None, -1) else [f"executor.workers={self.n_jobs}"]), *self.overrides]
+        return [*words, *([] if self.n_jobs in (None, -1) else [f"executor.workers={self.n_jobs}"])]
 
     def _new_directory(self, tables: Sequence[pd.DataFrame]) -> Path:
         """The folder of the run: one for every table, so that another one never harms it; a temporary one goes with this estimator."""
@@ -346,6 +346,22 @@ class AutoTabularRegressor(RegressorMixin, AutoTabular):
     def predict(self, X: Table) -> NDArray[np.float64]:  # (n,)
         """Numbers in the target's unit."""
         return self._answer(X)[:, 0]
+
+
+def _beside(words: Sequence[str], overrides: Sequence[str]) -> list[str]:
+    """Both, unless one of the overrides says again what the parameters say: the run would be made elsewhere, or otherwise."""
+    decided = {word.partition("=")[0] for word in words} | {"task", "benchmark"}
+    for word in overrides:
+        if (key := word.lstrip("+~").partition("=")[0]) in decided:
+            raise UserError(f"`overrides` has {word!r}, but {key} is decided by the parameters and the table: leave this word out")
+    return [*words, *overrides]
+
+
+def _is_forgotten(column: pd.Series) -> bool:
+    """Whether a column of categories comes back from Parquet as one of numbers."""
+    if not isinstance(column.dtype, pd.CategoricalDtype):
+        return False
+    return pd.api.types.infer_dtype(column.cat.categories, skipna=False) != "string"
 
 
 def _translated(sentence: str) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -213,13 +214,17 @@ def _refit_run(path: Path, wish: str, console: Console) -> dict[str, Any]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Refit a run and return the exit code: 0 all is well, 1 no member could be trained again, 2 it could not be begun."""
+    """Refit a run and return the exit code: 0 all is well, 2 it could not be done (one sentence on stderr says why)."""
     parser = argparse.ArgumentParser(prog="python -m experiments.refit", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("run", type=Path, help="directory of a finished run; OpenML tasks are read from OPENML_CACHE_DIR")
     parser.add_argument("--rows", choices=list(ROWS), default="all", help="train: the test rows stay untouched; all (default): every row")
     options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill is a Ctrl-C
     try:
         told = refit_run(options.run, options.rows, Console(markup=False))
+        if len(told["kept"]) == told["members"]:
+            reason = next(iter(told["kept"].values()))
+            raise UserError(f"no member of {options.run} could be trained again, the model is that of the search ({reason})")
     except (UserError, OSError) as error:
         print(in_words(error), file=sys.stderr)
         return 2
@@ -228,9 +233,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_INTERRUPTED
     for name, value in told["scores"].items():
         print(f"{name} {value:.4f}")
-    if len(told["kept"]) == told["members"]:
-        print(f"no member could be trained again ({next(iter(told['kept'].values()))}): the model is that of the search", file=sys.stderr)
-        return 1
     print(f"the refitted model lies in {options.run / REFITTED}: python -m pipeline.predict {options.run} new.csv")
     return 0
 

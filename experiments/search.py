@@ -70,7 +70,7 @@ def search(config: DictConfig, console: Console, start: float) -> dict[str, Any]
         "space": config.space.name,
         "optimizer": config.optimizer.name,
     }
-    path = run_path(Path(config.runs), names, config.seed)
+    path = run_path(Path(config.runs).resolve(), names, config.seed)  # workers of a cluster may stand in another folder
     with RunDirectory(path, identity(config, budget), extend=config.extend) as directory:
         if directory.finished:
             console.print(f"this run is finished; delete {path} to make it again", highlight=False, soft_wrap=True)

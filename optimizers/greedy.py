@@ -83,6 +83,6 @@ def leave_one_out(regrets: Floats, size: int, tables: Sequence[str]) -> list[lis
     """
     if len(set(tables)) < 2:
         raise ValueError(f"there is {len(set(tables))} table, but to leave one out takes two")
-    of_task = np.array(tables)
+    of_task = np.array(list(tables))
     chosen = {table: greedy(regrets[:, of_task != table], size) for table in dict.fromkeys(tables)}
     return [chosen[table] for table in tables]

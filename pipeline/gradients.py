@@ -14,6 +14,8 @@ from pipeline.kernels.statistics import moments_and_quantiles
 
 MOST_LAYERS = 6
 """Layer-wise columns exist for networks of at most so many linear layers: a deep residual network would have a thousand."""
+LAYER = "_layer_"
+"""Stands in the names of these, before the number of the layer."""
 MOMENTS = ("max", "mean", "std")
 QUANTILES = {"q10": 0.10, "q25": 0.25, "median": 0.50, "q75": 0.75, "q90": 0.90}
 _SHARES = np.array(list(QUANTILES.values()))
@@ -41,13 +43,13 @@ def gradient_statistics(gradients: Sequence[Sequence[NDArray[np.float32]]]) -> d
     columns = _columns(np.concatenate(layers), "")
     columns["gradient_norm"] = float(np.mean([_norm(g.ravel()) for layer in gradients for g in layer]))
     for i, layer in enumerate(layers if len(layers) <= MOST_LAYERS else []):
-        columns |= _columns(layer, f"_layer_{i}")
+        columns |= _columns(layer, f"{LAYER}{i}")
     return columns
 
 
 def statistic_names(n_layers: int) -> list[str]:
     """The columns of `gradient_statistics` for so many linear layers, in its order."""
-    suffixes = ["", *(f"_layer_{i}" for i in range(n_layers if n_layers <= MOST_LAYERS else 0))]
+    suffixes = ["", *(f"{LAYER}{i}" for i in range(n_layers if n_layers <= MOST_LAYERS else 0))]
     first, *rest = ([f"gradient_{name}{suffix}" for name in (*MOMENTS, *QUANTILES)] for suffix in suffixes)
     return [*first, "gradient_norm", *(name for layer in rest for name in layer)]
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import multiprocessing
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from pipeline.learner import Recipe
     from pipeline.training import Training
 
+CHECKPOINT_BYTES = 4 * 2**30
+"""Checkpoints of a run take no more room on the disk, but for those of trainings that end at this moment."""
 CHECKPOINT_SECONDS = 30.0
 """A long training is saved this often inside a rung, so that a killed run repeats half a minute at most."""
 
@@ -116,6 +119,7 @@ class LiveBenchmark:
             return Result.failure(query, status, reason, curve=curve, seconds=seconds)
         if self.continue_trials:
             training.save(self._checkpoint(query))
+            self._forget_checkpoints()
         judged = training.judge()
         if self.keep:
             self._keep(training, query, judged)
@@ -210,10 +214,13 @@ class LiveBenchmark:
     def _keep(self, training: Training, query: Query, epoch: int) -> None:
         """Store the networks of the judged epoch with their predictions."""
         from pipeline.members import keep_networks
-        from pipeline.preprocessing.cache import folder
+        from pipeline.preprocessing.cache import folder, prepared
 
         training.choose_shares(self.metric)
-        arrays = [folder(self.prepared, training.recipe.settings, query.seed, fold) for fold in range(self.folds)]
+        of_fold = [(self.prepared, training.recipe.settings, query.seed, fold) for fold in range(self.folds)]
+        for directory, settings, seed, fold in of_fold:
+            prepared(directory, settings, seed, self.task, fold)  # which others may have needed the room of
+        arrays = [folder(*where) for where in of_fold]
         keep_networks(self.directory, training, member_name(query), arrays, epoch)
 
     @staticmethod
@@ -232,6 +239,15 @@ class LiveBenchmark:
     def horizon(self, query: Query) -> int:
         """Epochs after which the learning rate of this query's training is at its floor."""
         return self.epochs if self.anneal == "full" else query.epoch
+
+    def _forget_checkpoints(self) -> None:
+        """Remove the oldest checkpoints beyond `CHECKPOINT_BYTES`: their brackets are over, or they are trained once more from scratch."""
+        found = [(entry.stat(), entry.path) for entry in os.scandir(self.directory / "checkpoints")]
+        room = CHECKPOINT_BYTES
+        for about, path in sorted(found, key=lambda one: one[0].st_mtime, reverse=True):
+            room -= about.st_size
+            if room < 0:
+                Path(path).unlink(missing_ok=True)
 
     def _checkpoint(self, query: Query) -> Path:
         return self.directory / "checkpoints" / f"{query.trial:05d}-{key(query.configuration)}.pt"

@@ -9,13 +9,16 @@ import csv
 import difflib
 import gzip
 import itertools
+import re
+import zlib
 from collections import Counter
-from collections.abc import Collection, Hashable, Iterable
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from lcbench.errors import UserError
 
@@ -27,6 +30,15 @@ CSV: dict[str, Any] = {"low_memory": False, "encoding": "utf-8-sig"}
 """How pandas reads one."""
 NAMELESS = "Unnamed: 0"
 """What pandas calls a first column without a name."""
+MISSING = frozenset({"", "<NA>", "#N/A N/A", "#N/A", "#NA", "N/A", "NA", "n/a", "NaN", "-NaN", "nan", "-nan", "NULL", "null", "None"}) | {
+    "1.#IND",
+    "-1.#IND",
+    "1.#QNAN",
+    "-1.#QNAN",
+}
+"""What pandas takes for a missing cell of a CSV file."""
+COMMA = re.compile(r"\s*([-+]?\d*),(\d+(?:[eE][-+]?\d+)?)\s*")
+"""A number with a decimal comma."""
 HEADER_LINES = 20
 """Lines that a header may have."""
 SUFFIXES = (".csv", ".csv.gz", ".parquet", ".pq")
@@ -35,12 +47,13 @@ SUFFIXES = (".csv", ".csv.gz", ".parquet", ".pq")
 Wish = Literal["numeric", "categorical"]
 
 
-def read_file(path: Path, text: Collection[str] = ()) -> tuple[pd.DataFrame, tuple[str, ...]]:
+def read_file(path: Path, text: Mapping[str, Collection[str]] | None = None) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Read a CSV or Parquet file.
 
     Args:
         path: the file.
-        text: columns whose cells of a CSV stay as they are written, where pandas would make numbers or booleans of them.
+        text: columns whose cells of a CSV stay as they are written, where pandas would make numbers or booleans of them, with those of
+            their categories that it would take for missing cells (`words_for_missing`).
 
     Returns:
         the table with unique text column names, and notes on how it was read.
@@ -55,10 +68,10 @@ def read_file(path: Path, text: Collection[str] = ()) -> tuple[pd.DataFrame, tup
             f"`path` is {str(path)!r}, but there is no such file (looked at {path.resolve()}): give the path of a CSV or Parquet file"
         )
     try:
-        table, notes = _parsed(path, text)
+        table, notes = _parsed(path, text or {})
     except UserError:
         raise
-    except (OSError, ValueError, EOFError, csv.Error) as error:  # pandas' and pyarrow's parser errors are ValueErrors
+    except (OSError, ValueError, EOFError, csv.Error, zlib.error, pa.ArrowException) as error:  # pandas' own are ValueErrors
         raise UserError(
             f"{path} cannot be read as a table ({' '.join(str(error).split())}): check that it is a CSV (UTF-8) or Parquet file"
         ) from error
@@ -91,15 +104,49 @@ def spelled_missing(path: Path, column: str) -> list[str]:
     return [text for text in written[read.isna()].unique() if text]
 
 
-def _parsed(path: Path, text: Collection[str]) -> tuple[pd.DataFrame, tuple[str, ...]]:
+def words_for_missing(categories: Iterable[object]) -> set[str]:
+    """Those categories that a CSV file cannot tell from a missing cell, such as "None"; an empty cell is missing in any case.
+
+    >>> sorted(words_for_missing(["brick", "None", "NA", ""]))
+    ['NA', 'None']
+    """
+    return set(MISSING.intersection(map(str, categories))) - {""}
+
+
+def _parsed(path: Path, text: Mapping[str, Collection[str]]) -> tuple[pd.DataFrame, tuple[str, ...]]:
     if path.suffix.lower() in (".parquet", ".pq"):
-        return pd.read_parquet(path), ()
+        return _with_its_index(pd.read_parquet(path), path)
     options: dict[str, Any] = CSV | _form(path) | {"dtype": dict.fromkeys(text, str)}
+    if any(text.values()):
+        names = pd.read_csv(path, nrows=0, **options).columns
+        options |= {"keep_default_na": False, "na_values": {name: sorted(MISSING - set(text.get(name, ()))) for name in names}}
     if options["sep"] == ",":
         return pd.read_csv(path, **options), ()
     decimal = _decimal(path, options)
     comma = ", with decimal commas" if decimal == "," else ""
-    return pd.read_csv(path, decimal=decimal, **options), (f"{path.name} is read as separated by {SEPARATORS[options['sep']]}{comma}",)
+    return _read_with(decimal, path, options), (f"{path.name} is read as separated by {SEPARATORS[options['sep']]}{comma}",)
+
+
+def _with_its_index(table: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """A table whose index, where that has a name and does not only number the rows, is made columns."""
+    named = [name for name in table.index.names if name is not None]
+    if not named or isinstance(table.index, pd.RangeIndex):
+        return table, ()
+    return table.reset_index(named), (f"{path.name} has an index of {listed(named)}, which counts as columns",)
+
+
+def _read_with(decimal: str, path: Path, options: dict[str, Any]) -> pd.DataFrame:
+    """A CSV file; of decimal commas also those in columns where another cell is no number, which pandas leaves as they are."""
+    table = pd.read_csv(path, decimal=decimal, **options)
+    if decimal == ",":
+        for name in text_columns(table):
+            table[name] = table[name].map(_with_point)
+    return table
+
+
+def _with_point(cell: object) -> object:
+    found = COMMA.fullmatch(cell) if isinstance(cell, str) else None
+    return f"{found[1]}.{found[2]}" if found else cell
 
 
 def _form(path: Path) -> dict[str, Any]:
@@ -121,10 +168,15 @@ def _form(path: Path) -> dict[str, Any]:
 
 
 def _decimal(path: Path, options: dict[str, Any]) -> str:
-    """A comma if a column is text with points and numbers with commas, as spreadsheets in much of Europe write it."""
-    tables = [pd.read_csv(path, decimal=mark, **options) for mark in ".,"]
-    points, commas = (sum(is_number(table[name]) for name in table.columns) for table in tables)
+    """A comma if columns are text with points and numbers with commas, as spreadsheets in much of Europe write it."""
+    tables = [_read_with(mark, path, options) for mark in ".,"]
+    points, commas = (sum(_is_nearly_numeric(table[name]) for name in table.columns) for table in tables)
     return "," if commas > points else "."
+
+
+def _is_nearly_numeric(column: pd.Series) -> bool:
+    present = column.dropna()
+    return is_number(column) or bool(len(present) and spelled_numbers(present).notna().mean() >= NEARLY_ALL)
 
 
 def named(column: str, table: pd.DataFrame, argument: str, where: str) -> str:

@@ -6,7 +6,7 @@ Notation: n rows, C classes. Importing this module is light: scikit-learn and th
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -21,7 +21,19 @@ from pipeline.openml_cache import Problem, read_folds, read_problem, read_table,
 from pipeline.openml_download import fetch
 from pipeline.preprocessing.encoding import MAX_INDICATORS
 from pipeline.splits import FEW_ROWS, FOLDS, FRACTION, VALIDATION, Rows, folded, resplit, validated
-from pipeline.table import SUFFIXES, is_time, is_truth, listed, named, read_file, spelled_missing, stacked, text_columns, typed
+from pipeline.table import (
+    SUFFIXES,
+    is_time,
+    is_truth,
+    listed,
+    named,
+    read_file,
+    spelled_missing,
+    stacked,
+    text_columns,
+    typed,
+    words_for_missing,
+)
 from pipeline.target import kind_of, target_values, with_target
 
 __all__ = ["BUNDLED", "Task", "bundled_task", "file_task", "openml_task", "task_name", "use_openml_cache"]
@@ -170,8 +182,7 @@ def file_task(
         raise UserError(f"`kind` is {kind!r}, but must be classification, regression, or null to decide by the target")
     path, target = Path(path).expanduser(), str(target)
     table, notes = _read_whole(path, target)
-    text = [name for name in text_columns(table) if not is_truth(table[name])]
-    test, more = _read_whole(Path(test_path).expanduser(), target, text) if test_path else (table[:0], ())
+    test, more = _read_whole(Path(test_path).expanduser(), target, _text_of(table)) if test_path else (table[:0], ())
     if lacking := sorted(set(table.columns) - set(test.columns)):
         raise UserError(f"{test_path} has no column {lacking[0]!r}, which {path} has: give both files the same columns")
     n_rest, table = len(table), stacked(table, test) if len(test) else table
@@ -204,7 +215,13 @@ def _overview(X: pd.DataFrame, times: list[str], target: str, kind: Kind, classe
     return f"{columns}; {target!r} makes it a {kind}{of} (task.numeric, task.categorical and task.kind say otherwise)"
 
 
-def _read_whole(path: Path, target: str, text: Sequence[str] = ()) -> tuple[pd.DataFrame, tuple[str, ...]]:
+def _text_of(table: pd.DataFrame) -> dict[str, set[str]]:
+    """What a second file is to give as it is written (`read_file`)."""
+    found = [name for name in text_columns(table) if not is_truth(table[name])]
+    return {name: words_for_missing(table[name].dropna().map(str).unique()) for name in found}
+
+
+def _read_whole(path: Path, target: str, text: Mapping[str, Collection[str]] | None = None) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """The rows of a file that have a target, and notes; for `text` see `read_file`."""
     table, notes = read_file(path, text)
     where = f"target {named(target, table, 'target', str(path))!r} of {path}"

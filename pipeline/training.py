@@ -27,6 +27,7 @@ from lcbench.metric import METRICS, Metric
 from pipeline.compiled import CompiledLearner
 from pipeline.ensemble import mean
 from pipeline.flat import is_dense, is_known
+from pipeline.gradients import LAYER
 from pipeline.learner import Learner, Recipe
 from pipeline.metrics import score
 from pipeline.preprocessing.prepared import Prepared
@@ -98,9 +99,10 @@ class Training:
 
     @property
     def trainer(self) -> str:
-        """Who trains the networks: ``compiled`` code, torch's ``layers``, or ``resident`` ones on a device."""
+        """Who trains the networks: ``compiled`` code, torch's ``layers`` (all or some), or ``resident`` ones on a device."""
         kinds = {CompiledLearner: "compiled", ResidentLearner: "resident", Learner: "layers"}
-        return kinds[type(self.learners[0])]
+        found = {kinds[type(learner)] for learner in self.learners}  # a fold may embed a column that is too short in another
+        return found.pop() if len(found) == 1 else "layers"
 
     def spent_before(self, epoch: int) -> float:
         """Seconds that had been spent when it was first asked to go to `epoch`, also if that was interrupted since."""
@@ -211,8 +213,11 @@ def _plain(recipe: Recipe) -> dict[str, Any]:
 
 
 def _mean(folds: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """The mean of every column over the folds."""
-    return dict(folds[0]) if len(folds) == 1 else {name: _mean_of(name, folds) for name in folds[0]}
+    """The mean of every column over the folds; none of single layers where folds embed other columns, so that layers do not correspond."""
+    if len(folds) == 1:
+        return dict(folds[0])
+    alike = all(fold.keys() == folds[0].keys() for fold in folds)
+    return {name: _mean_of(name, folds) for name in folds[0] if alike or LAYER not in name}
 
 
 def _mean_of(name: str, folds: Sequence[Mapping[str, float]]) -> float:

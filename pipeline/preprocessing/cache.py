@@ -1,4 +1,4 @@
-"""Preprocessed arrays, made once for all trials with the same preprocessing, and then mapped into memory.
+"""Preprocessed arrays, made once for all trials with the same preprocessing, and then mapped into memory; the oldest make room.
 
 ::
 
@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import pickle
 import shutil
 import time
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,8 @@ CHOICES = ("coalescer", "encoder", "scaler", "preprocessor", "embedding", "over_
 """Settings that decide what the arrays are, each with the settings of the component that it names."""
 ALONE = ("imputer.numerical",)
 """Further settings that do."""
+MOST_BYTES = 4 * 2**30
+"""All arrays of a run together take no more room on the disk, but for those that are made at this moment."""
 OF_THE_NETWORK = ("learned.dimension_reduction",)
 """A setting of a component that does not."""
 
@@ -51,10 +55,38 @@ def folder(directory: Path, settings: Mapping[str, Any], seed: int, fold: int = 
 def prepared(directory: Path, settings: Mapping[str, Any], seed: int, info: TaskInfo, fold: int = 0) -> Prepared:
     """The arrays of a preprocessing, from the cache, or made now and kept; several processes may ask at once."""
     path = folder(directory, settings, seed, fold)
-    if not path.exists():
-        raw = RawTable.load(directory / "raw", info).fold(fold)
-        _keep(*make(raw, settings, seed), path)
-    return Prepared.load(path, info)
+    with suppress(FileNotFoundError):
+        return _used(path, info)
+    made, preprocessor = make(RawTable.load(directory / "raw", info).fold(fold), settings, seed)
+    _keep(made, preprocessor, path)
+    _make_room(directory, path)
+    with suppress(FileNotFoundError):
+        return _used(path, info)
+    return made  # another process has needed the room at this very moment
+
+
+def _used(path: Path, info: TaskInfo) -> Prepared:
+    """The arrays of a folder, which count as used now; once they are mapped, nothing takes them away."""
+    data = Prepared.load(path, info)
+    os.utime(path)
+    return data
+
+
+def _make_room(directory: Path, new: Path) -> None:
+    """Remove the arrays that were used longest ago, if all together take more than `MOST_BYTES`; `new` ones stay."""
+    found = []
+    for path in directory.iterdir():
+        with suppress(FileNotFoundError):  # another process may do the same
+            if path.name != "raw" and not path.name.startswith("."):
+                found.append((path == new, path.stat().st_mtime, path, sum(file.stat().st_size for file in path.iterdir())))
+    room = MOST_BYTES
+    for is_new, _, path, size in sorted(found, reverse=True):
+        room -= size
+        if room < 0 and not is_new:
+            away = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+            with suppress(FileNotFoundError):
+                path.rename(away)  # whole or not at all
+                shutil.rmtree(away)
 
 
 def preprocessor_at(path: Path) -> Preprocessor:

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lcbench.errors import UserError
-from pipeline.table import as_number, as_seconds, dense, is_number, is_time, listed, spelled_dates, spelled_numbers
+from pipeline.table import as_number, as_seconds, dense, is_number, is_time, listed, spelled_dates, spelled_numbers, words_for_missing
 
 Plain = str | int | float | bool
 """What a category is kept as; whatever else a cell holds counts by its text."""
@@ -43,9 +43,9 @@ class Columns:
         return np.array([categories is not None for categories in self.categories], bool)
 
     @property
-    def text(self) -> tuple[str, ...]:
-        """Columns of categories: a CSV is to give their cells as they are written."""
-        return tuple(name for name, categories in zip(self.names, self.categories, strict=True) if categories is not None)
+    def text(self) -> dict[str, set[str]]:
+        """Columns of categories, whose cells a CSV is to give as they are written, with those that look like missing ones (`read_file`)."""
+        return {name: words_for_missing(one) for name, one in zip(self.names, self.categories, strict=True) if one is not None}
 
     def read(self, table: pd.DataFrame) -> NDArray[np.float64]:  # (n, columns)
         """Numbers as they are and codes for categories, NaN where a cell is missing, infinite, or no number; K for an unknown category.

@@ -53,7 +53,7 @@ class Prepared:
         X = {split: np.load(directory / f"X_{split}.npy", mmap_mode="c") for split in SPLITS}
         y = {split: np.load(directory / f"y_{split}.npy", mmap_mode="c") for split in SPLITS}
         about = json.loads((directory / "about.json").read_text(encoding="utf-8"))
-        return cls(info, X, y, **about | {name: tuple(about[name]) for name in ("cardinalities", "balanced")})
+        return cls(info, X, y, **about | {name: tuple(about.get(name, ())) for name in ("cardinalities", "balanced")})
 
 
 def class_weights(y: NDArray[np.int64], n_classes: int) -> NDArray[np.float32]:  # (n_classes,)

@@ -1,6 +1,7 @@
 """The harness as a process of its own."""
 
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -53,3 +54,9 @@ def test_what_is_quoted_comes_back_as_it_was(text):
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config = compose("run", ["task=file", "task.path=a.csv", "task.target=y", f"task.categorical=[{command.quoted(text)}]"])
     assert list(config.task.categorical) == [text]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit is that of Linux")
+def test_a_word_that_is_too_long_for_a_command_line_is_a_sentence():
+    with pytest.raises(UserError, match=r"^task\.categorical=\['a', 'a', .*… is 300018 letters long, more than a command line takes"):
+        command.run([command.RUN, "task.categorical=[" + "'a', " * 60_000], echo=False)

@@ -18,9 +18,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from experiments.estimator import AutoTabularClassifier, AutoTabularRegressor, _tables
+from experiments.estimator import AutoTabularClassifier, AutoTabularRegressor, _is_forgotten, _tables
 from lcbench.errors import UserError
 from pipeline.predictor import Predictor
+from pipeline.table import typed
 
 SMALL = {
     "seconds": None,
@@ -209,6 +210,8 @@ def test_it_works_inside_of_a_pipeline_and_of_cross_validation():
         ({"trials": None}, "`seconds` and `trials` are both None"),
         ({"ensemble_size": 0}, "`ensemble_size` is 0, but must be at least 1"),
         ({"refit_at_end": "yes"}, "`refit_at_end` is 'yes', but must be True or False"),
+        ({"overrides": ("seed=3",)}, "`overrides` has 'seed=3', but seed is decided by the parameters and the table"),
+        ({"overrides": ("task.name=mine",)}, r"`overrides` has 'task\.name=mine', but task\.name is decided"),
         ({"overrides": "fidelity=paper"}, r"`overrides` is 'fidelity=paper', but must be a tuple of words"),
     ],
 )
@@ -246,3 +249,13 @@ def test_a_fit_that_fails_leaves_no_model_of_other_classes(fitted):
         model.fit(frame, np.where(labels == "yes", "a", "b"))
     with pytest.raises(NotFittedError):
         model.predict(frame)
+
+
+def test_only_categories_that_parquet_forgets_are_named(tmp_path):
+    frame = pd.DataFrame({"text": ["a", "b"], "number": pd.Categorical([1, 2]), "truth": pd.Categorical([True, False]), "x": [1.0, 2.0]})
+    table, _ = typed(frame)
+    named = [name for name, column in table.items() if _is_forgotten(column)]
+    table.to_parquet(tmp_path / "t.parquet", index=False)
+    back, _ = typed(pd.read_parquet(tmp_path / "t.parquet"), categorical=named)
+    assert named == ["number", "truth"]
+    assert [isinstance(dtype, pd.CategoricalDtype) for dtype in back.dtypes] == [True, True, True, False]

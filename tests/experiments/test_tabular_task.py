@@ -11,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 from experiments.tabular_task import TabularClassificationTask, TabularRegressionTask
 from lcbench.errors import UserError
+from lcbench.rundir import read_header
 
 
 def test_the_example_of_auto_pytorch_works_line_by_line():
@@ -49,8 +50,9 @@ def test_a_regression_with_types_updates_and_cross_validation():
     assert api.estimator.summary_["metric"]["name"] == "mae"
     assert api.estimator.predictor_.columns.nominal.tolist() == [name == "sex" for name in X.columns]
     assert api.score(api.predict(X), y) == {"mae": pytest.approx(np.abs(api.predict(X) - y).mean(), rel=1e-6)}
-    configuration, _ = api.get_incumbent_results()
-    assert not configuration or (configuration["network"] == "shaped_mlp" and 64 <= configuration["batch_size"] <= 128)
+    space = read_header(api.estimator.directory_).space
+    assert (space["batch_size"].lower, space["batch_size"].upper) == (64, 128)
+    assert "network" not in space or list(space["network"].choices) == ["shaped_mlp"]
 
 
 def test_what_has_no_meaning_here_is_refused():

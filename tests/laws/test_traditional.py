@@ -121,7 +121,7 @@ def test_a_refit_without_validation_rows_takes_the_rounds_it_is_given(name, kind
     model = build(name, info(kind), nominal(), 1, 7)
     model.fit(X[:200], y[:200], None, None, deadline=FAR)
     check(kind, model.predict(X[200:]), 100)
-    assert model.rounds_kept in (7, None)
+    assert model.rounds_kept == (None if name in ("knn", "linear", "svm") else 7)
 
 
 @every

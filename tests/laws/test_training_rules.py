@@ -147,8 +147,19 @@ def test_mixup_draws_from_its_epoch_alone_and_zero_mixes_nothing():
 
 def test_codes_of_categories_are_mixed_as_their_vectors():
     recipe = Recipe(settings(augmentation="mixup", embedding="learned"), seed=3, horizon=4)
-    entries = curve(Training([data(cardinalities=(4, 9))], recipe), 3)
+    training = Training([data(cardinalities=(4, 9))], recipe)
+    entries = curve(training, 3)
     assert all(np.isfinite(list(values.values())).all() for _, values in entries)
+    (learner,), mixup = training.learners, Mixup.of_epoch(5.0, 3, 1)
+    x, y, network = learner.X["train"][:16], learner.y["train"][:16], learner.network.eval()
+    share, order = Mixup.of_epoch(5.0, 3, 1).draw(16)
+    assert 0.01 < share < 0.99
+    mixed = share * network.embed(x) + (1 - share) * network.embed(x[order])
+    output, loss = learner._forward(x, y, mixup)
+    assert torch.equal(output, network.body(mixed))
+    assert not torch.allclose(output, network(share * x + (1 - share) * x[order]))
+    expected = share * learner.scores.loss(output, y) + (1 - share) * learner.scores.loss(output, y[order])
+    assert loss.item() == pytest.approx(expected.item())
 
 
 def test_an_average_of_weights_is_what_is_judged():

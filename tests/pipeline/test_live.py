@@ -1,7 +1,9 @@
 """The benchmark that trains: how a training ends that does not end well."""
 
+import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -90,3 +92,32 @@ def test_a_long_training_is_saved_on_its_way(live, monkeypatch, seconds, n_saved
     assert live.evaluate(_query(live)).ok
     assert len(saved) == n_saved
     assert saved[-1] == 4
+
+
+def test_the_oldest_checkpoints_make_room(live, monkeypatch):
+    """A trial whose checkpoint is gone is trained again, to the same network."""
+    folder = live.directory / "checkpoints"
+    first = live.evaluate(replace(_query(live, 2), trial=0))
+    (size,) = [path.stat().st_size for path in folder.iterdir()]
+    monkeypatch.setattr("pipeline.live.CHECKPOINT_BYTES", int(2.5 * size))
+    for trial in (1, 2, 3):
+        live.evaluate(replace(_query(live, 2), trial=trial))
+    assert sorted(path.name[:5] for path in folder.iterdir()) == ["00002", "00003"]
+    again = live.evaluate(replace(_query(live, 4), trial=0))
+    np.testing.assert_array_equal(again.curve.values["val_loss"][:3], first.curve.values["val_loss"])
+    assert sorted(path.name[:5] for path in folder.iterdir()) == ["00000", "00003"]
+
+
+def test_a_network_whose_arrays_have_made_room_is_kept_all_the_same(live, monkeypatch):
+    """Others need the room while it trains."""
+    judge = Training.judge
+
+    def with_room(self):
+        for path in live.prepared.iterdir():
+            if path.name != "raw":
+                shutil.rmtree(path)
+        return judge(self)
+
+    monkeypatch.setattr(Training, "judge", with_room)
+    assert live.evaluate(_query(live)).ok
+    assert len(list((live.directory / "preprocessors").iterdir())) == 1

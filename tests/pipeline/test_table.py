@@ -1,6 +1,7 @@
 """From a file to typed columns: what counts as a number, a date, a category, and what is said about it."""
 
 import datetime
+import gzip
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lcbench.errors import UserError
-from pipeline.table import read_file, stacked, typed
+from pipeline.table import MISSING, read_file, stacked, typed
 
 
 def one(values, wish: str | None = None) -> tuple[pd.Series, tuple[str, ...]]:
@@ -182,7 +183,7 @@ def test_a_csv_that_names_a_column_twice_is_refused(tmp_path):
 
 def test_cells_of_categories_can_be_read_as_they_are_written(tmp_path):
     (tmp_path / "t.csv").write_text("code,flag,x\n007,TRUE,1\n010,,2\n")
-    table, _ = read_file(tmp_path / "t.csv", ["code", "flag", "absent"])
+    table, _ = read_file(tmp_path / "t.csv", dict.fromkeys(["code", "flag", "absent"], ()))
     assert table["code"].tolist() == ["007", "010"] and table["x"].tolist() == [1, 2]
     assert table["flag"].tolist()[0] == "TRUE" and pd.isna(table["flag"][1])
 
@@ -228,3 +229,64 @@ def test_tables_are_stacked_with_the_columns_and_types_of_the_first():
     assert both.columns.tolist() == ["month", "town", "x"]
     assert both["month"].cat.categories.tolist() == [1, 2, 3] and both["month"].tolist() == [1, 2, 3]
     assert both["town"].tolist() == ["a", "b", "c"] and not isinstance(both["town"].dtype, pd.CategoricalDtype)
+
+
+@pytest.mark.parametrize("junk", ["-", "k.A.", "nicht da"])
+def test_a_cell_that_is_no_number_costs_no_decimal_comma(tmp_path, junk):
+    cells = [f"{i},5" for i in range(20)]
+    (tmp_path / "t.csv").write_text("a;b\n" + "".join(f"{cell};{i},25\n" for i, cell in enumerate([*cells, junk])), encoding="utf-8")
+    table, notes = read_file(tmp_path / "t.csv")
+    assert notes == ("t.csv is read as separated by semicolons, with decimal commas",)
+    typed_table, _ = typed(table)
+    assert typed_table["a"].tolist()[:20] == [i + 0.5 for i in range(20)] and np.isnan(typed_table["a"].iloc[20])
+    assert typed_table["b"].tolist() == [i + 0.25 for i in range(21)]
+
+
+def test_decimal_commas_are_found_where_every_column_has_such_a_cell_and_in_categories(tmp_path):
+    rows = "".join(f"{i},5;{i % 2},5\n" for i in range(20))
+    (tmp_path / "t.csv").write_text("a;size\n" + rows + "-;k.A.\n", encoding="utf-8")
+    table, _ = read_file(tmp_path / "t.csv", {"size": ()})
+    assert table["a"].tolist()[:3] == ["0.5", "1.5", "2.5"]
+    assert table["size"].tolist()[:2] == ["0.5", "1.5"]
+    assert read_file(tmp_path / "t.csv")[0]["a"].tolist()[-1] == "-"
+
+
+def test_points_with_a_cell_that_is_no_number_stay_points(tmp_path):
+    (tmp_path / "t.csv").write_text("a;b\n" + "".join(f"{i}.5;x,{i}\n" for i in range(20)) + "-;3,4\n")
+    table, notes = read_file(tmp_path / "t.csv")
+    assert notes == ("t.csv is read as separated by semicolons",)
+    assert table["a"].tolist()[:2] == ["0.5", "1.5"] and table["b"].iloc[-1] == "3,4"
+
+
+def test_the_words_for_missing_cells_are_those_of_pandas():
+    from pandas._libs.parsers import STR_NA_VALUES
+
+    assert MISSING == STR_NA_VALUES
+
+
+def test_a_category_that_looks_like_a_missing_cell_can_be_read(tmp_path):
+    (tmp_path / "t.csv").write_text("fence,street,x\nNone,NA,NA\nbrick,None,1\n,a,2\n")
+    table, _ = read_file(tmp_path / "t.csv", {"fence": {"None"}, "street": {"NA"}})
+    assert table["fence"].tolist()[:2] == ["None", "brick"] and pd.isna(table["fence"][2])
+    assert table["street"].tolist()[0] == "NA" and pd.isna(table["street"][1])
+    assert pd.isna(table["x"][0]) and table["x"].tolist()[1:] == [1, 2]
+
+
+def test_an_index_with_a_name_counts_as_a_column(tmp_path):
+    frame = pd.DataFrame({"x": [1, 2]}, index=pd.Index(["a", "b"], name="city"))
+    frame.to_parquet(tmp_path / "t.parquet")
+    table, notes = read_file(tmp_path / "t.parquet")
+    assert table.to_dict("list") == {"city": ["a", "b"], "x": [1, 2]}
+    assert notes == ("t.parquet has an index of 'city', which counts as columns",)
+    numbered = pd.DataFrame({"x": [1, 2]}, index=pd.RangeIndex(2, name="id"))
+    for one in (numbered, frame.reset_index(drop=True), frame.rename_axis(None)):
+        one.to_parquet(tmp_path / "t.parquet")
+        assert read_file(tmp_path / "t.parquet")[0].columns.tolist() == ["x"]
+
+
+def test_a_damaged_gzip_is_refused_in_a_sentence(tmp_path):
+    whole = bytearray(gzip.compress(b"a,b\n" + b"1,2\n" * 5000))
+    whole[20:40] = bytes(20)
+    (tmp_path / "t.csv.gz").write_bytes(bytes(whole))
+    with pytest.raises(UserError, match=r"t\.csv\.gz cannot be read as a table"):
+        read_file(tmp_path / "t.csv.gz")

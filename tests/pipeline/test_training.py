@@ -250,6 +250,21 @@ def _equal(one, other):
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
+@pytest.mark.parametrize("embedding_first", [True, False])
+def test_folds_may_embed_different_columns(folds, embedding_first):
+    """A column of categories with few values in the training rows of one fold goes to indicators there, and to an embedding in another."""
+    codes = {split: np.zeros((len(y), 1), np.float32) for split, y in folds[0].y.items()}
+    embeds = replace(folds[0], X={split: np.hstack([folds[0].X[split], codes[split]]) for split in codes}, cardinalities=(4,))
+    parts = [embeds, folds[1]] if embedding_first else [folds[1], embeds]
+    recipe = _changed(embedding="learned", learned__dimension_reduction=0.5)
+    together, alone = Training(parts, recipe), [Training([part], recipe) for part in parts]
+    curve, curves = _curve(together, 2), [_curve(one, 2) for one in alone]
+    for (_, values), (_, one), (_, other) in zip(curve, *curves, strict=True):
+        assert set(values) == {name for name in one if name in other and "_layer_" not in name}
+        assert values["val_loss"] == pytest.approx((one["val_loss"] + other["val_loss"]) / 2)
+    assert (together.trainer, {training.trainer for training in alone}) == ("layers", {"layers", "compiled"})
+
+
 def test_every_fold_is_the_training_that_it_would_be_alone_and_the_curve_is_their_mean(folds):
     together, alone = Training(folds, RECIPE), [Training([fold], RECIPE) for fold in folds]
     curve, curves = _curve(together, 4), [_curve(one, 4) for one in alone]

@@ -1,6 +1,8 @@
 """Arrays are made once per preprocessing, seed and fold, and then mapped."""
 
 import multiprocessing
+import os
+import shutil
 
 import numpy as np
 import pytest
@@ -33,11 +35,14 @@ def test_what_is_there_is_mapped_and_not_made_again(raw, tmp_path, monkeypatch):
             cache.prepared(tmp_path, settings, seed, raw.info, fold)
 
 
-@pytest.mark.parametrize("name", [*cache.CHOICES, *cache.ALONE])
+CHOICES = ("coalescer", "encoder", "scaler", "preprocessor", "embedding", "over_sampling", "under_sampling", "target_size")
+
+
+@pytest.mark.parametrize("name", [*CHOICES, "imputer.numerical"])
 def test_every_setting_of_the_arrays_makes_another_folder(name, tmp_path):
     changed = DEFAULTS | {name: "other"}
     assert cache.folder(tmp_path, changed, 5) != cache.folder(tmp_path, DEFAULTS, 5)
-    if name in cache.CHOICES:
+    if name in CHOICES:
         one, other = (cache.folder(tmp_path, changed | {"other.strength": value}, 5) for value in (1, 2))
         assert one != other
 
@@ -59,3 +64,33 @@ def test_processes_that_ask_at_once_leave_one_folder_and_no_rubbish(raw, tmp_pat
     assert {path.name for path in tmp_path.iterdir()} == {"raw", cache.folder(tmp_path, DEFAULTS, 5).name}
     made, _ = cache.make(raw.fold(0), DEFAULTS, 5)
     np.testing.assert_array_equal(cache.prepared(tmp_path, DEFAULTS, 5, raw.info).X["train"], made.X["train"])
+
+
+def test_the_arrays_that_were_used_longest_ago_make_room(raw, tmp_path, monkeypatch):
+    settings = [DEFAULTS | {"scaler": scaler} for scaler in ("none", "standard", "min_max", "max_abs")]
+    paths = [cache.folder(tmp_path, one, 5) for one in settings]
+    first = cache.prepared(tmp_path, settings[0], 5, raw.info)
+    size = sum(file.stat().st_size for file in paths[0].iterdir())
+    monkeypatch.setattr(cache, "MOST_BYTES", int(2.5 * size))
+    cache.prepared(tmp_path, settings[1], 5, raw.info)
+    for age, path in zip((100, 50), paths, strict=False):
+        os.utime(path, (0, path.stat().st_mtime - age))
+    cache.prepared(tmp_path, settings[0], 5, raw.info)  # so that the second was used longest ago
+    cache.prepared(tmp_path, settings[2], 5, raw.info)
+    assert [path.exists() for path in paths] == [True, False, True, False]
+    monkeypatch.setattr(cache, "MOST_BYTES", 0)
+    last = cache.prepared(tmp_path, settings[3], 5, raw.info)
+    assert [path.exists() for path in paths] == [False, False, False, True]
+    assert not list(tmp_path.glob(".*"))
+    made, _ = cache.make(raw.fold(0), settings[0], 5)
+    np.testing.assert_array_equal(first.X["train"], made.X["train"])  # what is mapped stays
+    assert isinstance(last.X["train"], np.memmap)
+    again = cache.prepared(tmp_path, settings[0], 5, raw.info)
+    np.testing.assert_array_equal(again.X["train"], made.X["train"])
+
+
+def test_arrays_that_are_taken_away_at_once_serve_all_the_same(raw, tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "_make_room", lambda directory, new: shutil.rmtree(new))
+    found = cache.prepared(tmp_path, DEFAULTS, 5, raw.info)
+    made, _ = cache.make(raw.fold(0), DEFAULTS, 5)
+    np.testing.assert_array_equal(found.X["val"], made.X["val"])

@@ -180,3 +180,10 @@ def test_an_index_may_hold_a_label_twice():
     columns = Columns(("a",), (None,))
     table = pd.DataFrame({"a": [True, None, "3"]})
     assert same(columns.read(pd.concat([table, table])), np.array([[1.0], [np.nan], [3.0]] * 2))
+
+
+def test_a_file_is_to_give_categories_as_they_are_written():
+    columns = Columns.of(
+        pd.DataFrame({"fence": pd.Categorical(["None", "brick", ""]), "x": [1.0, 2.0, 3.0], "n": pd.Categorical([1, 2, 3])})
+    )
+    assert columns.text == {"fence": {"None"}, "n": set()}
