@@ -1,8 +1,8 @@
 """Measure `python -m experiments.collect` with one, two and three workers, and against a classic loop on the same configurations.
 
 python -m tests.perf.collection [--task vehicle] [--configurations 200] [--epochs 50] [--workers 1,2,3] [--kills 5]: OpenML tasks need the
-cache. Every collection starts from nothing, in a folder that is deleted. Goals on two cores: two workers record 1.8 times as fast as one, and
-a third one does not slow them.
+cache. Every collection starts from nothing, in a folder that is deleted. Goals on two cores: two workers record 1.8 times as fast as one,
+and a third one does not slow them.
 """
 
 import argparse
