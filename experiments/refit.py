@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import closing
+from contextlib import closing, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,10 @@ def check_rows(wish: str | None) -> None:
         )
 
 
+class _NothingTrainedError(Exception):
+    """No member could be trained again."""
+
+
 class Refit:
     """Trains the members of one run's predictor again."""
 
@@ -99,6 +103,8 @@ class Refit:
     def __call__(self, metric: Metric, console: Console) -> dict[str, Any]:
         """Write the folder ``refitted``, whose description says on which `rows`, and return what there is to say of it.
 
+        Where every member stays as it was, nothing is written.
+
         Returns:
             ``{"rows", "seconds", "members": how many, "kept": {member: why it stayed as it was}, "scores": {"test_accuracy": …} or {}}``;
             there are no scores where there are no test rows, or where every member stayed as it was.
@@ -108,9 +114,11 @@ class Refit:
         console.print(f"refit of {len(about['members'])} members on {self._words()}", highlight=False)
         try:
             self.raw.whole(*ROWS[self.wish]).save(self._table)
-            with replacing_folder(self.directory / REFITTED) as folder:
+            with suppress(_NothingTrainedError), replacing_folder(self.directory / REFITTED) as folder:
                 found = self._train(list(about["members"]), folder, console)
                 tests = {name: [answer.test] for name, answer in found.items() if isinstance(answer, Refitted)}
+                if not tests:
+                    raise _NothingTrainedError  # what was refitted before stays
                 seconds = {name: answer.seconds for name, answer in found.items() if isinstance(answer, Refitted)}
                 stayed = {name: self._stored(name) for name in found if name not in tests}
                 for kept in stayed.values():
@@ -119,8 +127,8 @@ class Refit:
                 describe(folder, about | {"rows": self.wish})
         finally:
             shutil.rmtree(self._table, ignore_errors=True)
-        test = [mean(tests[name]) if name in tests else stayed[name].test for name in found]
         reasons = {name: _reason(answer) for name, answer in found.items() if isinstance(answer, Failure)}
+        test = [mean(tests[name]) if name in tests else stayed[name].test for name in found] if tests else []
         scores = self._scores(list(about["members"].values()), test, metric) if tests else {}
         told = {"rows": self.wish, "seconds": time.monotonic() - start, "members": len(found)}
         return {**told, "kept": reasons, "scores": scores}

@@ -43,7 +43,11 @@ def turns(path: Path) -> Iterator[None]:
     while True:
         with lock.open("w") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
-            if not (lock.exists() and os.path.samestat(os.fstat(handle.fileno()), lock.stat())):
+            try:
+                ours = os.path.samestat(os.fstat(handle.fileno()), lock.stat())
+            except FileNotFoundError:
+                ours = False
+            if not ours:
                 continue  # it was removed by the process that we waited for
             try:
                 yield

@@ -11,6 +11,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from pipeline.training import Training
 
 CHECKPOINT_BYTES = 4 * 2**30
-"""Checkpoints of a run take no more room on the disk, but for those of trainings that end at this moment."""
+"""Checkpoints of a run take no more room on the disk; a trial whose own is gone is trained again, at no charge to a budget of epochs."""
 CHECKPOINT_SECONDS = 30.0
 """A long training is saved this often inside a rung, so that a killed run repeats half a minute at most."""
 
@@ -213,14 +214,15 @@ class LiveBenchmark:
 
     def _keep(self, training: Training, query: Query, epoch: int) -> None:
         """Store the networks of the judged epoch with their predictions."""
-        from pipeline.members import keep_networks
+        from pipeline.members import PREPROCESSORS, keep_networks
         from pipeline.preprocessing.cache import folder, prepared
 
         training.choose_shares(self.metric)
         of_fold = [(self.prepared, training.recipe.settings, query.seed, fold) for fold in range(self.folds)]
-        for directory, settings, seed, fold in of_fold:
-            prepared(directory, settings, seed, self.task, fold)  # which others may have needed the room of
         arrays = [folder(*where) for where in of_fold]
+        for path, (directory, settings, seed, fold) in zip(arrays, of_fold, strict=True):
+            if not (self.directory / PREPROCESSORS / f"{path.name}.pkl").exists():
+                prepared(directory, settings, seed, self.task, fold)  # others may have needed the room
         keep_networks(self.directory, training, member_name(query), arrays, epoch)
 
     @staticmethod
@@ -242,7 +244,11 @@ class LiveBenchmark:
 
     def _forget_checkpoints(self) -> None:
         """Remove the oldest checkpoints beyond `CHECKPOINT_BYTES`: their brackets are over, or they are trained once more from scratch."""
-        found = [(entry.stat(), entry.path) for entry in os.scandir(self.directory / "checkpoints")]
+        found = []
+        for entry in os.scandir(self.directory / "checkpoints"):
+            with suppress(FileNotFoundError):  # another process may do the same, or has just written one
+                if not entry.name.startswith("."):
+                    found.append((entry.stat(), entry.path))
         room = CHECKPOINT_BYTES
         for about, path in sorted(found, key=lambda one: one[0].st_mtime, reverse=True):
             room -= about.st_size

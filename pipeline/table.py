@@ -128,7 +128,7 @@ def _parsed(path: Path, text: Mapping[str, Collection[str]]) -> tuple[pd.DataFra
 
 
 def _with_its_index(table: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """A table whose index, where that has a name and does not only number the rows, is made columns."""
+    """A table whose index, where that has a name and does not only number the rows one by one, is made columns."""
     named = [name for name in table.index.names if name is not None]
     if not named or isinstance(table.index, pd.RangeIndex):
         return table, ()
@@ -140,11 +140,16 @@ def _read_with(decimal: str, path: Path, options: dict[str, Any]) -> pd.DataFram
     table = pd.read_csv(path, decimal=decimal, **options)
     if decimal == ",":
         for name in text_columns(table):
-            table[name] = table[name].map(_with_point)
+            table[name] = table[name] if name in options["dtype"] else table[name].map(with_point)
     return table
 
 
-def _with_point(cell: object) -> object:
+def with_point(cell: Any) -> Any:
+    """A text that spells a number with a decimal comma as one with a point, anything else as it is.
+
+    >>> with_point("1,5"), with_point("1,5 kg"), with_point(2)
+    ('1.5', '1,5 kg', 2)
+    """
     found = COMMA.fullmatch(cell) if isinstance(cell, str) else None
     return f"{found[1]}.{found[2]}" if found else cell
 
@@ -168,15 +173,23 @@ def _form(path: Path) -> dict[str, Any]:
 
 
 def _decimal(path: Path, options: dict[str, Any]) -> str:
-    """A comma if columns are text with points and numbers with commas, as spreadsheets in much of Europe write it."""
-    tables = [_read_with(mark, path, options) for mark in ".,"]
-    points, commas = (sum(_is_nearly_numeric(table[name]) for name in table.columns) for table in tables)
-    return "," if commas > points else "."
+    """A comma if more columns have numbers with commas than with points, as spreadsheets in much of Europe write them."""
+    table = pd.read_csv(path, **options)
+    marks = [_mark(table[name].dropna()) for name in table.columns if name not in options["dtype"]]
+    return "," if marks.count(",") > marks.count(".") else "."
 
 
-def _is_nearly_numeric(column: pd.Series) -> bool:
-    present = column.dropna()
-    return is_number(column) or bool(len(present) and spelled_numbers(present).notna().mean() >= NEARLY_ALL)
+def _mark(column: pd.Series) -> str:
+    """What stands in nearly all numbers of a column before their fractions, nothing if that cannot be told."""
+    if is_number(column):
+        return "." if not is_truth(column) and (as_number(column) % 1 != 0).any() else ""
+    text = column.map(str)
+    points, commas = text.str.contains(".", regex=False), text.map(lambda cell: COMMA.fullmatch(cell) is not None)
+    numbers = spelled_numbers(column).notna()
+    for mark, here, others in ((",", commas, numbers & ~points), (".", numbers & points, numbers & ~points)):
+        if here.any() and (here | others).mean() >= NEARLY_ALL:
+            return mark
+    return ""
 
 
 def named(column: str, table: pd.DataFrame, argument: str, where: str) -> str:

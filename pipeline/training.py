@@ -213,7 +213,7 @@ def _plain(recipe: Recipe) -> dict[str, Any]:
 
 
 def _mean(folds: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """The mean of every column over the folds; none of single layers where folds embed other columns, so that layers do not correspond."""
+    """The mean of every column over the folds; none of single layers where folds have not as many, because a column is embedded in some."""
     if len(folds) == 1:
         return dict(folds[0])
     alike = all(fold.keys() == folds[0].keys() for fold in folds)

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -33,8 +34,8 @@ CHOICES = ("coalescer", "encoder", "scaler", "preprocessor", "embedding", "over_
 """Settings that decide what the arrays are, each with the settings of the component that it names."""
 ALONE = ("imputer.numerical",)
 """Further settings that do."""
-MOST_BYTES = 4 * 2**30
-"""All arrays of a run together take no more room on the disk, but for those that are made at this moment."""
+MOST_BYTES, RECENT_SECONDS = 4 * 2**30, 600.0
+"""All arrays of a run together take no more room on the disk, but for those that were asked for in the last minutes."""
 OF_THE_NETWORK = ("learned.dimension_reduction",)
 """A setting of a component that does not."""
 
@@ -55,38 +56,42 @@ def folder(directory: Path, settings: Mapping[str, Any], seed: int, fold: int = 
 def prepared(directory: Path, settings: Mapping[str, Any], seed: int, info: TaskInfo, fold: int = 0) -> Prepared:
     """The arrays of a preprocessing, from the cache, or made now and kept; several processes may ask at once."""
     path = folder(directory, settings, seed, fold)
-    with suppress(FileNotFoundError):
-        return _used(path, info)
+    if (found := _used(path, info)) is not None:
+        return found
     made, preprocessor = make(RawTable.load(directory / "raw", info).fold(fold), settings, seed)
     _keep(made, preprocessor, path)
-    _make_room(directory, path)
-    with suppress(FileNotFoundError):
-        return _used(path, info)
-    return made  # another process has needed the room at this very moment
+    _make_room(directory)
+    found = _used(path, info)
+    return made if found is None else found
 
 
-def _used(path: Path, info: TaskInfo) -> Prepared:
-    """The arrays of a folder, which count as used now; once they are mapped, nothing takes them away."""
-    data = Prepared.load(path, info)
-    os.utime(path)
+def _used(path: Path, info: TaskInfo) -> Prepared | None:
+    """The arrays of a folder, which count as used now, None if there are none; on a disk of this machine what is mapped stays."""
+    try:
+        data = Prepared.load(path, info)
+        os.utime(path)
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ESTALE):
+            raise
+        return None
     return data
 
 
-def _make_room(directory: Path, new: Path) -> None:
-    """Remove the arrays that were used longest ago, if all together take more than `MOST_BYTES`; `new` ones stay."""
+def _make_room(directory: Path) -> None:
+    """Remove the arrays that were asked for longest ago, if all together take more than `MOST_BYTES`."""
     found = []
     for path in directory.iterdir():
-        with suppress(FileNotFoundError):  # another process may do the same
+        with suppress(OSError):  # another process may do the same
             if path.name != "raw" and not path.name.startswith("."):
-                found.append((path == new, path.stat().st_mtime, path, sum(file.stat().st_size for file in path.iterdir())))
+                found.append((path.stat().st_mtime, path, sum(file.stat().st_size for file in path.iterdir())))
     room = MOST_BYTES
-    for is_new, _, path, size in sorted(found, reverse=True):
+    for asked_for, path, size in sorted(found, reverse=True):
         room -= size
-        if room < 0 and not is_new:
+        if room < 0 and time.time() - asked_for > RECENT_SECONDS:
             away = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-            with suppress(FileNotFoundError):
+            with suppress(OSError):
                 path.rename(away)  # whole or not at all
-                shutil.rmtree(away)
+            shutil.rmtree(away, ignore_errors=True)
 
 
 def preprocessor_at(path: Path) -> Preprocessor:

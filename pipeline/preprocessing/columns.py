@@ -15,7 +15,18 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lcbench.errors import UserError
-from pipeline.table import as_number, as_seconds, dense, is_number, is_time, listed, spelled_dates, spelled_numbers, words_for_missing
+from pipeline.table import (
+    as_number,
+    as_seconds,
+    dense,
+    is_number,
+    is_time,
+    listed,
+    spelled_dates,
+    spelled_numbers,
+    with_point,
+    words_for_missing,
+)
 
 Plain = str | int | float | bool
 """What a category is kept as; whatever else a cell holds counts by its text."""
@@ -148,7 +159,8 @@ def _coder(categories: Sequence[Plain]) -> Callable[[Any], float]:
 
     def code(value: Any) -> float:
         value = _plain(value)
-        texts = (str(value), _shortest(value), _shortest(_spelled_number(value)), *([str(value).strip().capitalize()] if truth else []))
+        texts = [str(value), _shortest(value), *(_shortest(_spelled_number(one)) for one in (value, with_point(value)))]
+        texts += [str(value).strip().capitalize()] if truth else []
         return by_value.get(value, next((by_text[text] for text in texts if text in by_text), unknown))
 
     return code

@@ -145,7 +145,7 @@ def test_refitted_on_every_row_there_is_nothing_left_to_score(run, copy, task, c
     [(Limits(60.0, 1), 60.0, r"memory|failed to map"), (ROOMY, -1.0, r"killed at the end of the run's budget")],
     ids=["memory", "deadline"],
 )
-def test_members_that_cannot_be_refitted_stay_as_they_were_and_are_named(copy, task, capsys, limits, seconds, reason):
+def test_members_that_cannot_be_refitted_stay_as_they_were_and_are_named(run, copy, task, capsys, limits, seconds, reason):
     trainer = Refit(copy, RawTable.of(task), "train", limits, workers=2, deadline=time.monotonic() + seconds)
     told = trainer(METRICS["accuracy"], Console(markup=False, width=500))
     members = Predictor.load(copy / "predictor").names
@@ -154,7 +154,8 @@ def test_members_that_cannot_be_refitted_stay_as_they_were_and_are_named(copy, t
     assert [why for why in told["kept"].values() if not re.search(reason, why)] == []
     said = capsys.readouterr().out
     assert [name for name, why in told["kept"].items() if f"members: {name} {why}" not in said] == []
-    check_same(copy / "refitted", copy / "predictor")
+    check_same(copy / "refitted", run[1] / "refitted")  # that of before
+    assert not list(copy.glob(".refitted*"))
 
 
 @pytest.mark.parametrize(("seconds", "n_parts"), [pytest.param(0.0, 2, marks=pytest.mark.slow), (1000.0, 1)])
@@ -282,3 +283,12 @@ def test_an_interrupted_refit_is_no_traceback(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(refit, "refit_run", interrupted)
     assert refit.main([str(tmp_path)]) == 130
     assert "the run is as it was" in capsys.readouterr().err
+
+
+def test_a_command_that_refits_nothing_says_so_and_writes_nothing(copy, monkeypatch, capsys):
+    shutil.rmtree(copy / "refitted")
+    monkeypatch.setattr(refit, "run_in_child", lambda *work, **options: Failure(Status.MEMOUT, "no memory"))
+    assert refit.main([str(copy), "--rows", "train"]) == 2
+    assert f"no member of {copy} could be trained again, the model is that of the search (no memory)" in capsys.readouterr().err
+    assert not (copy / "refitted").exists()
+    assert Predictor.load(copy).names == Predictor.load(copy / "predictor").names

@@ -247,7 +247,7 @@ def test_decimal_commas_are_found_where_every_column_has_such_a_cell_and_in_cate
     (tmp_path / "t.csv").write_text("a;size\n" + rows + "-;k.A.\n", encoding="utf-8")
     table, _ = read_file(tmp_path / "t.csv", {"size": ()})
     assert table["a"].tolist()[:3] == ["0.5", "1.5", "2.5"]
-    assert table["size"].tolist()[:2] == ["0.5", "1.5"]
+    assert table["size"].tolist()[:2] == ["0,5", "1,5"]  # as it is written
     assert read_file(tmp_path / "t.csv")[0]["a"].tolist()[-1] == "-"
 
 
@@ -256,6 +256,17 @@ def test_points_with_a_cell_that_is_no_number_stay_points(tmp_path):
     table, notes = read_file(tmp_path / "t.csv")
     assert notes == ("t.csv is read as separated by semicolons",)
     assert table["a"].tolist()[:2] == ["0.5", "1.5"] and table["b"].iloc[-1] == "3,4"
+
+
+def test_columns_with_points_and_one_of_thousands_or_pairs_keep_their_points(tmp_path):
+    rows = "".join(f"0.{i}\t{i},234\t1,{i}0\n" for i in range(10, 30))
+    (tmp_path / "t.csv").write_text("score\tprice\tpair\n" + rows)
+    table, notes = read_file(tmp_path / "t.csv")
+    assert notes == ("t.csv is read as separated by tabs, with decimal commas",)  # two columns against one
+    (tmp_path / "t.csv").write_text("score\tother\tprice\tpair\n" + "".join(f"0.{i}\t{row}" for i, row in enumerate(rows.splitlines(True))))
+    table, notes = read_file(tmp_path / "t.csv")
+    assert notes == ("t.csv is read as separated by tabs",)
+    assert table["score"].dtype == np.float64 and table["price"].tolist()[0] == "10,234"
 
 
 def test_the_words_for_missing_cells_are_those_of_pandas():

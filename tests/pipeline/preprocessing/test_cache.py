@@ -73,14 +73,15 @@ def test_the_arrays_that_were_used_longest_ago_make_room(raw, tmp_path, monkeypa
     size = sum(file.stat().st_size for file in paths[0].iterdir())
     monkeypatch.setattr(cache, "MOST_BYTES", int(2.5 * size))
     cache.prepared(tmp_path, settings[1], 5, raw.info)
-    for age, path in zip((100, 50), paths, strict=False):
-        os.utime(path, (0, path.stat().st_mtime - age))
-    cache.prepared(tmp_path, settings[0], 5, raw.info)  # so that the second was used longest ago
+    for path in paths[:2]:
+        os.utime(path, (0, path.stat().st_mtime - 2 * cache.RECENT_SECONDS))
+    cache.prepared(tmp_path, settings[0], 5, raw.info)  # so that the second was asked for longest ago
     cache.prepared(tmp_path, settings[2], 5, raw.info)
     assert [path.exists() for path in paths] == [True, False, True, False]
     monkeypatch.setattr(cache, "MOST_BYTES", 0)
+    os.utime(paths[0], (0, paths[0].stat().st_mtime - 2 * cache.RECENT_SECONDS))
     last = cache.prepared(tmp_path, settings[3], 5, raw.info)
-    assert [path.exists() for path in paths] == [False, False, False, True]
+    assert [path.exists() for path in paths] == [False, False, True, True]  # the third was asked for a moment ago
     assert not list(tmp_path.glob(".*"))
     made, _ = cache.make(raw.fold(0), settings[0], 5)
     np.testing.assert_array_equal(first.X["train"], made.X["train"])  # what is mapped stays
@@ -90,7 +91,7 @@ def test_the_arrays_that_were_used_longest_ago_make_room(raw, tmp_path, monkeypa
 
 
 def test_arrays_that_are_taken_away_at_once_serve_all_the_same(raw, tmp_path, monkeypatch):
-    monkeypatch.setattr(cache, "_make_room", lambda directory, new: shutil.rmtree(new))
+    monkeypatch.setattr(cache, "_make_room", lambda directory: shutil.rmtree(cache.folder(directory, DEFAULTS, 5)))
     found = cache.prepared(tmp_path, DEFAULTS, 5, raw.info)
     made, _ = cache.make(raw.fold(0), DEFAULTS, 5)
     np.testing.assert_array_equal(found.X["val"], made.X["val"])

@@ -182,6 +182,12 @@ def test_an_index_may_hold_a_label_twice():
     assert same(columns.read(pd.concat([table, table])), np.array([[1.0], [np.nan], [3.0]] * 2))
 
 
+@pytest.mark.parametrize("categories", [[0.5, 1.5], ["0.5", "1.5"], ["0,5", "1,5"]])
+def test_a_category_is_found_whichever_mark_its_number_is_written_with(categories):
+    columns = Columns.of(pd.DataFrame({"size": pd.Categorical(categories)}))
+    assert columns.read(pd.DataFrame({"size": ["1,5", "0,5", "2,5", "1,5 kg"]}))[:, 0].tolist() == [1, 0, 2, 2]
+
+
 def test_a_file_is_to_give_categories_as_they_are_written():
     columns = Columns.of(
         pd.DataFrame({"fence": pd.Categorical(["None", "brick", ""]), "x": [1.0, 2.0, 3.0], "n": pd.Categorical([1, 2, 3])})
