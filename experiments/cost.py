@@ -5,10 +5,8 @@ Two clocks, one protocol: the wall clock goes by itself, the simulated clock (si
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol
 
 from experiments.config import Budget
@@ -123,12 +121,3 @@ class Account:
         """Charge an admitted query."""
         self.epochs += self.cost(query)
         self._reached[query.trial] = max(query.epoch + self.extra_epochs, self._reached.get(query.trial, 0))
-
-
-def process_age() -> float:
-    """Seconds since this process was started, interpreter and imports included; 0 where the system does not tell (macOS)."""
-    stat = Path("/proc/self/stat")
-    if not stat.exists():
-        return 0.0
-    ticks = int(stat.read_text().rpartition(")")[2].split()[19])  # field 22: start in clock ticks since boot
-    return max(time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK"), 0.0)
