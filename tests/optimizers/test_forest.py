@@ -20,6 +20,7 @@ def make(space, seed=0, **settings):
 def conditional_space():
     space = ConfigurationSpace(space=[CategoricalHyperparameter("on", [True, False]), UniformFloatHyperparameter("x", 0.0, 1.0)])
     space.add(EqualsCondition(space["x"], space["on"], True))
+    space.seed(0)
     return space
 
 
