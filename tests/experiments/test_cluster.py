@@ -12,6 +12,7 @@ from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
@@ -232,9 +233,9 @@ def test_a_worker_is_killed_every_20_seconds_for_5_minutes(tmp_path):
     for task, table in whole.items():
         rows = {row.trial: row for row in found[task].trainings}
         for row in table.trainings:
-            assert all(
-                (rows[row.trial].curve.values[name] == values).all() for name, values in row.curve.values.items() if row.status == "success"
-            )
+            if row.status == "success":
+                twin = rows[row.trial].curve.values  # columns of layers that a network does not have are NaN
+                assert all(np.array_equal(twin[name], values, equal_nan=True) for name, values in row.curve.values.items())
 
 
 @pytest.mark.parametrize(
