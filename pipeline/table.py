@@ -320,6 +320,11 @@ def spelled_numbers(column: pd.Series) -> pd.Series:  # (n,) float64
     return pd.to_numeric(column.map(str, na_action="ignore").astype(object), errors="coerce").astype(np.float64)
 
 
+def spells_numbers(column: pd.Series) -> bool:
+    """Whether nearly all cells of a column of objects that are there spell numbers."""
+    return bool(spelled_numbers(column).notna().sum() >= NEARLY_ALL * max(column.notna().sum(), 1))
+
+
 def dense(column: pd.Series) -> pd.Series:
     """A column without pandas' sparse storage, and without Arrow's own dates and texts."""
     values: Any = column

@@ -29,6 +29,7 @@ from pipeline.table import (
     named,
     read_file,
     spelled_missing,
+    spells_numbers,
     stacked,
     text_columns,
     typed,
@@ -182,7 +183,7 @@ def file_task(
         raise UserError(f"`kind` is {kind!r}, but must be classification, regression, or null to decide by the target")
     path, target = Path(path).expanduser(), str(target)
     table, notes = _read_whole(path, target)
-    test, more = _read_whole(Path(test_path).expanduser(), target, _text_of(table)) if test_path else (table[:0], ())
+    test, more = _read_whole(Path(test_path).expanduser(), target, _text_of(table, categorical)) if test_path else (table[:0], ())
     if lacking := sorted(set(table.columns) - set(test.columns)):
         raise UserError(f"{test_path} has no column {lacking[0]!r}, which {path} has: give both files the same columns")
     n_rest, table = len(table), stacked(table, test) if len(test) else table
@@ -215,9 +216,10 @@ def _overview(X: pd.DataFrame, times: list[str], target: str, kind: Kind, classe
     return f"{columns}; {target!r} makes it a {kind}{of} (task.numeric, task.categorical and task.kind say otherwise)"
 
 
-def _text_of(table: pd.DataFrame) -> dict[str, set[str]]:
-    """What a second file is to give as it is written (`read_file`)."""
+def _text_of(table: pd.DataFrame, categorical: Sequence[str]) -> dict[str, set[str]]:
+    """What a second file is to give as it is written (`read_file`): not what counts as numbers, whose decimal commas would stay."""
     found = [name for name in text_columns(table) if not is_truth(table[name])]
+    found = [name for name in found if name in categorical or not spells_numbers(table[name])]
     return {name: words_for_missing(table[name].dropna().map(str).unique()) for name in found}
 
 

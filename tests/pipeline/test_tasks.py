@@ -411,6 +411,15 @@ def test_without_test_rows_all_rows_train_and_validate(write):
     assert task.info.split.startswith("no test rows")
 
 
+def test_decimal_commas_of_a_second_file_are_read_where_a_cell_of_the_first_is_no_number(tmp_path):
+    rows = "".join(f"{i},5;{'ab'[i % 2]};{'yes' if i % 3 else 'no'}\n" for i in range(60))
+    (tmp_path / "one.csv").write_text(f"size;tag;label\n{rows}-;a;yes\n")
+    (tmp_path / "two.csv").write_text("size;tag;label\n7,25;a;yes\n8,5;b;no\n")
+    task = file_task(tmp_path / "one.csv", "label", test_path=tmp_path / "two.csv")
+    assert task.X["size"].iloc[task.test].tolist() == [7.25, 8.5]
+    assert task.X["size"].notna().sum() == 62
+
+
 def test_a_column_of_many_categories_is_told(write):
     n = 3 * MAX_INDICATORS
     names = {"city": [f"c{i % (MAX_INDICATORS + 1)}" for i in range(n)], "street": [f"d{i % MAX_INDICATORS}" for i in range(n)]}
