@@ -9,6 +9,7 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -21,7 +22,7 @@ from analysis.options import AXES, STATISTICS, Options
 from analysis.render import footer, save
 from analysis.study import Study
 from experiments.overrides import split
-from lcbench.errors import UserError, in_words
+from lcbench.errors import UserError, exit_code
 from lcbench.files import replacing
 
 FIGURES = Path(__file__).parent / "figures"
@@ -35,12 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Make what the command line asks for and return the exit code."""
     words = _parser().parse_args(arguments)
     console = Console(highlight=False, soft_wrap=True, markup=False, width=WIDTH)
-    try:
-        make(words, console)
-    except (UserError, OSError) as error:
-        print(in_words(error), file=sys.stderr)
-        return 2
-    return 0
+    return exit_code(partial(make, words, console))
 
 
 def make(words: argparse.Namespace, console: Console) -> None:

@@ -13,6 +13,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from analysis import style
 from analysis.render import finished
 from experiments.records import finished_runs, stored_config
 from experiments.trajectory import changes, incumbents
-from lcbench.errors import UserError, in_words
+from lcbench.errors import UserError, exit_code
 from lcbench.files import replacing
 from lcbench.journal import read_journal
 from lcbench.query import Status
@@ -86,6 +87,9 @@ def read(folder: Path) -> pd.DataFrame:
         if found.keys() != first.keys():
             odd = sorted(found.keys() ^ first.keys())[0]
             raise UserError(f"{folder}: task {odd[0]!r} with seed {odd[1]} has not ended in every stage ({stage}): finish the runs first")
+    for path in (path for found in runs.values() for path in found.values()):
+        if not json.loads((path / "summary.json").read_text(encoding="utf-8"))["split"]["n_test"]:
+            raise UserError(f"{path} has no test rows, so that nothing can be compared: make the runs with some (task.test_share=0.33)")
     tasks = list(dict.fromkeys(task for task, _ in first))
     return pd.concat([_of_task(task, runs) for task in tasks], ignore_index=True)
 
@@ -154,23 +158,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("runs", type=Path, help="folder with the runs of every stage, as `make ablation` makes it")
     parser.add_argument("--to", type=Path, help="folder for the figure, by default that of the runs")
     options = parser.parse_args(arguments)
-    try:
-        found = read(options.runs)
-        folder = options.to or options.runs
-        folder.mkdir(parents=True, exist_ok=True)
-        seconds, seeds = found["seconds"].max(), found["seeds"].max()
-        facts = (f"{seconds:.0f} s per run", f"{seeds} seeds", "bands: one standard error over the seeds")
-        figure = finished(sys.modules[__name__], found, facts)
-        with replacing(folder / "ablation.csv") as temporary:
-            found.to_csv(temporary, index=False)
-        with replacing(folder / "ablation.png") as temporary, style.styled():
-            figure.savefig(temporary, format="png", metadata={"Software": None})
-    except (UserError, OSError) as error:
-        print(in_words(error), file=sys.stderr)
-        return 2
+    return exit_code(partial(make, options))
+
+
+def make(options: argparse.Namespace) -> None:
+    """Draw, write and print."""
+    found = read(options.runs)
+    folder = options.to or options.runs
+    folder.mkdir(parents=True, exist_ok=True)
+    seconds, seeds = found["seconds"].max(), found["seeds"].max()
+    facts = (f"{seconds:.0f} s per run", f"{seeds} seeds", "bands: one standard error over the seeds")
+    figure = finished(sys.modules[__name__], found, facts)
+    with replacing(folder / "ablation.csv") as temporary:
+        found.to_csv(temporary, index=False)
+    with replacing(folder / "ablation.png") as temporary, style.styled():
+        figure.savefig(temporary, format="png", metadata={"Software": None})
     print(table(found).to_string(float_format="{:.4f}".format))
     print(folder / "ablation.png")
-    return 0
 
 
 if __name__ == "__main__":

@@ -2,9 +2,10 @@
 
 Notation: n values, B resamples, S seeds, T tasks, P points (any number of curves times their grid points). All three statistics are
 sums of the ordered values with fixed weights (L-estimators), so one function makes their bands: `cumulative` holds the weight of the k
-smallest. Bands are percentiles over resamples of seeds within each task (strata = tasks, the stratified bootstrap of Agarwal et al.,
-NeurIPS 2021): they say what other seeds would have given on the same tasks, and nothing about other tasks. With tasks in the place of seeds
-they say what other tasks of this kind would have given; for a dozen of them they are about a seventh too narrow.
+smallest. Bands are percentiles over resamples of the seeds, each drawn with its runs on all tasks: runs of one seed begin with the same
+configurations everywhere, so that they are lucky together, and the stratified bootstrap of Agarwal et al. (NeurIPS 2021), which draws anew
+within each task, would have bands too narrow. They say what other seeds would have given on the same tasks, and nothing about other tasks.
+With tasks in the place of seeds they say what other tasks of this kind would have given; for a dozen they are about a seventh too narrow.
 """
 
 from __future__ import annotations
@@ -33,9 +34,8 @@ def aggregate(values: np.ndarray, statistic: str) -> np.ndarray:
 
 
 def resample_counts(n_tasks: int, n_seeds: int, n_boot: int, rng: np.random.Generator) -> np.ndarray:
-    """How often every run is drawn when the seeds are drawn anew within each task, (B, T · S); every task has S draws."""
-    counts = rng.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), size=(n_boot, n_tasks))
-    return counts.reshape(n_boot, n_tasks * n_seeds)
+    """How often every run is drawn when S seeds are drawn anew, the same ones on every task, (B, T · S)."""
+    return np.tile(rng.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), size=n_boot), n_tasks)
 
 
 def resampled(values: np.ndarray, statistic: str, counts: np.ndarray) -> np.ndarray:
@@ -91,12 +91,12 @@ def ranks(values: np.ndarray) -> np.ndarray:
 def detectable_difference(values: np.ndarray, level: float = 0.95, power: float = 0.8) -> float:
     """The smallest difference between the means of two optimizers that a study of this size finds, from values (O, T, S).
 
-    With seeds as the only chance, the mean over tasks and seeds of one optimizer has variance Σ_t σ²_t / (S T²), and the difference of
-    two is found with probability `power` in a two-sided test at `level` if it exceeds (z + z_power) · √2 standard errors. σ²_t is the mean
-    over the optimizers of the variance over seeds. NaN with one seed, or where a value is missing.
+    With seeds as the only chance, the mean over tasks and seeds of one optimizer has variance σ² / S, and the difference of two is found
+    with probability `power` in a two-sided test at `level` if it exceeds (z + z_power) · √2 standard errors. σ² is the variance over the
+    seeds of a seed's mean over the tasks, on average over the optimizers. NaN with one seed, or where a value is missing.
     """
-    n_tasks, n_seeds = values.shape[1:]
+    n_seeds = values.shape[2]
     if n_seeds < 2:
         return float("nan")
-    variance = values.var(axis=2, ddof=1).mean(axis=0).sum() / (n_seeds * n_tasks**2)
+    variance = values.mean(axis=1).var(axis=1, ddof=1).mean() / n_seeds
     return float((stats.norm.ppf((1 + level) / 2) + stats.norm.ppf(power)) * np.sqrt(2 * variance))

@@ -14,6 +14,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ from analysis.aggregate import band, resample_counts, resampled
 from analysis.render import finished
 from experiments.candidates import read_tables
 from experiments.warmstarts import GREEDY, TRIED, WarmStarts, warm_starts
-from lcbench.errors import UserError, in_words
+from lcbench.errors import UserError, exit_code
 from lcbench.files import replacing
 
 TITLE = "What is worth training first on a new task"
@@ -104,29 +105,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--metric", default="val_accuracy", help="a recorded column (default val_accuracy)")
     parser.add_argument("--portfolio", default=TRIED, metavar="NAME", help="what the portfolio that was trained is called")
     options = parser.parse_args(arguments)
-    try:
-        if options.size < 1:
-            raise UserError(f"`--size` is {options.size}, but must be at least 1 training")
-        tasks = [name.strip() for name in options.tasks.split(",")] if options.tasks else None
-        found = warm_starts(read_tables(options.sources), options.size, options.metric, tasks=tasks)
-        found = replace(found, regrets={options.portfolio if name == TRIED else name: v for name, v in found.regrets.items()})
-        options.to.mkdir(parents=True, exist_ok=True)
-        table = frame(found)
-        trained = f"{found.n_candidates} random configurations, {found.epoch} epochs each"
-        about = (f"{len(found.tasks)} tasks", trained, options.metric, f"{LEVEL:.0%} bootstrap bands over tasks")
-        figure = finished(sys.modules[__name__], table, about)
-        for name, numbers in (("warmstarts.csv", table), ("warmstarts_tasks.csv", by_task(found))):
-            with replacing(options.to / name) as temporary:
-                numbers.to_csv(temporary, index=False)
-        with replacing(options.to / "warmstarts.png") as temporary, style.styled():
-            figure.savefig(temporary, format="png", metadata={"Software": None})
-    except (UserError, OSError) as error:
-        print(in_words(error), file=sys.stderr)
-        return 2
+    return exit_code(partial(make, options))
+
+
+def make(options: argparse.Namespace) -> None:
+    """Draw, write and print."""
+    if options.size < 1:
+        raise UserError(f"`--size` is {options.size}, but must be at least 1 training")
+    tasks = [name.strip() for name in options.tasks.split(",")] if options.tasks else None
+    found = warm_starts(read_tables(options.sources), options.size, options.metric, tasks=tasks)
+    found = replace(found, regrets={options.portfolio if name == TRIED else name: v for name, v in found.regrets.items()})
+    options.to.mkdir(parents=True, exist_ok=True)
+    table = frame(found)
+    trained = f"{found.n_candidates} random configurations, {found.epoch} epochs each"
+    about = (f"{len(found.tasks)} tasks", trained, options.metric, f"{LEVEL:.0%} bootstrap bands over tasks")
+    figure = finished(sys.modules[__name__], table, about)
+    for name, numbers in (("warmstarts.csv", table), ("warmstarts_tasks.csv", by_task(found))):
+        with replacing(options.to / name) as temporary:
+            numbers.to_csv(temporary, index=False)
+    with replacing(options.to / "warmstarts.png") as temporary, style.styled():
+        figure.savefig(temporary, format="png", metadata={"Software": None})
     print(summary(table).to_string())
     print(differences(found).to_string())
     print(options.to / "warmstarts.png")
-    return 0
 
 
 if __name__ == "__main__":

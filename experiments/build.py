@@ -143,13 +143,18 @@ def build_optimizer(
     """
     seeds = np.random.SeedSequence(config.seed)
     optimizer = _build(config.optimizer, "optimizer", space, ladder, np.random.default_rng(seeds), trial_seed=config.seed)
+    path = portfolio_path(config, optimizer)
+    if (path or config.get("prior")) and not getattr(optimizer, "takes_others", True):
+        raise UserError(
+            f"`optimizer` is {config.optimizer.name!r}, which cannot learn from configurations that it did not propose: "
+            "say portfolio=none, and leave `prior` out"
+        )
     if config.get("prior"):
         try:
             beliefs = Beliefs(space, config.prior.beliefs)
             optimizer = Prior(optimizer, space, beliefs, np.random.default_rng(seeds.spawn(1)[0]), beta=config.prior.beta)
         except ValueError as error:
             raise UserError(f"`prior` cannot be built: {error}") from None
-    path = portfolio_path(config, optimizer)
     if path is None:
         return optimizer
     try:

@@ -17,16 +17,16 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from ConfigSpace import Configuration, ConfigurationSpace
 
-from experiments.records import lock
 from lcbench.database import Database
 from lcbench.errors import UserError
-from lcbench.files import replacing
+from lcbench.files import held, replacing, turns
 from lcbench.journal import Journal, iter_records
+from lcbench.merge import merge
 from lcbench.query import Origin, Query, Status
 from lcbench.rundir import journals, read_run
 from lcbench.schema import PER_SEED
@@ -176,7 +176,7 @@ class CollectionDirectory:
         """
         self.path = path
         path.mkdir(parents=True, exist_ok=True)
-        self._lock: IO[str] = lock(path / ".lock", "wait for it, or choose another `name`")
+        self._lock = held(path, "wait for it, or choose another `name`")
 
     def __enter__(self) -> CollectionDirectory:
         return self
@@ -214,14 +214,18 @@ class CollectionDirectory:
     def pack(self) -> Path:
         """Make the database of everything that was recorded, also of tasks that this command did not ask for.
 
-        Surrogates stay where their table has the trainings that they were fitted to.
+        What the database has and the journals have not any more stays, and so do surrogates where their table has the trainings that they
+        were fitted to.
         """
-        path, same = self.path / "database.h5", set[tuple[str, str]]()
-        before = _database(path)
+        with turns(self.path / "database.h5"):
+            return self._pack(self.path / "database.h5")
+
+    def _pack(self, path: Path) -> Path:
+        before, same = _database(path), set[tuple[str, str]]()
 
         def tables() -> Iterator[CurveTable]:
             for header in sorted(self.path.glob("*/*/table.json")):
-                table = read_run(header.parent)
+                table = _with_lost(read_run(header.parent), before)
                 if before and _has_trainings_of(before, table):
                     same.add(names_of(table))
                 if len(table):
@@ -238,6 +242,21 @@ def _database(path: Path) -> Database | None:
         return Database(path) if path.exists() else None
     except UserError:
         return None
+
+
+def _with_lost(table: CurveTable, database: Database | None) -> CurveTable:
+    """The table with what an earlier database has of it and the journals have not, because some of them were lost."""
+    try:
+        before = database.checked(*names_of(table)) if database else None
+    except UserError:  # it is new, or damaged
+        return table
+    now, then = _lengths(table), _lengths(before) if before else {}
+    return merge([table, before]) if before and any(length > now.get(name, 0) for name, length in then.items()) else table
+
+
+def _lengths(table: CurveTable) -> dict[tuple[int, int], int]:
+    columns = (table.columns[name].tolist() for name in ("trial", "horizon", "length"))
+    return {(trial, horizon): length for trial, horizon, length in zip(*columns, strict=True)}
 
 
 def _has_trainings_of(database: Database, table: CurveTable) -> bool:

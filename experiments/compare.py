@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from multiprocessing import get_context, parent_process
@@ -228,7 +229,13 @@ def _make_all(study: StudyDirectory, blocks: Sequence[Block], plan: Plan, consol
                     break
                 for future in wait(left, return_when=FIRST_COMPLETED).done:
                     block = left.pop(future)
-                    study.write(block, future.result())
+                    try:
+                        study.write(block, future.result())
+                    except BrokenProcessPool:
+                        raise UserError(
+                            f"a process was killed while it made {block.optimizer} on {block.task}, perhaps for want of memory: "
+                            f"the same command goes on; processes={max(n - 1, 1)} takes less"
+                        ) from None
                     done += len(block.seeds)
                     show(done, n_runs, f"{block.optimizer} on {block.task}")
         except BaseException:

@@ -164,7 +164,7 @@ class Budget:
     seconds: float | None = None
     """Seconds of the whole run by its clock (wall or simulated), None for no limit."""
     trials: int | None = None
-    """Number of configurations that are started; their promotions still run."""
+    """Number of configurations that are started. Promotions still run, but not those of a rung that the budget leaves unfilled."""
     epochs: int | None = None
     """Number of epochs that are trained."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
@@ -13,27 +14,13 @@ from rich.table import Table
 from rich.text import Text
 
 from experiments.cost import WallClock
+from experiments.loop import Observer
 from experiments.progress import Progress
-from lcbench.query import Query, Result
+from lcbench.commands.words import spark
+from lcbench.query import Result
 
-BARS = "▁▂▃▄▅▆▇█"
 PLAIN_SECONDS = 5.0
 """Without a terminal, a line about a result that is no improvement is printed at most this often."""
-
-
-def sparkline(values: list[float], width: int = 40) -> str:
-    """A curve in one line of text; constant curves are drawn low, gaps (NaN) as blanks.
-
-    >>> sparkline([0.0, 0.5, 1.0])
-    '▁▅█'
-    """
-    step = max(len(values) / width, 1)
-    values = [values[int(i * step)] for i in range(min(len(values), width))]
-    finite = [value for value in values if value == value]
-    if not finite:
-        return ""
-    low, spread = min(finite), max(finite) - min(finite) or 1.0
-    return "".join(BARS[round((value - low) / spread * (len(BARS) - 1))] if value == value else " " for value in values)
 
 
 def clock_text(seconds: float) -> str:
@@ -56,7 +43,7 @@ def left_text(progress: Progress) -> str:
     return f"about {clock_text(clock.elapsed * max(progress.planned / done - 1, 0))} left"
 
 
-class LiveDisplay:
+class LiveDisplay(Observer):
     """The picture in a terminal, redrawn twice a second."""
 
     def __init__(self, progress: Progress, title: str) -> None:
@@ -89,23 +76,14 @@ class LiveDisplay:
             return Text("incumbent none yet", style="dim")
         return Text(f"incumbent {describe(self.progress, best)}  {curve_text(self.progress, best)}", style="bold green")
 
-    def asked(self, query: Query, *, admitted: bool) -> None:
-        """Nothing to print: the picture is redrawn by time."""
 
-    def told(self, result: Result) -> None:
-        """Nothing to print: the picture is redrawn by time."""
-
-
-class PlainDisplay:
+class PlainDisplay(Observer):
     """One line per improvement, and now and then one about the state."""
 
     def __init__(self, progress: Progress, console: Console) -> None:
         self.progress, self.console = progress, console
         self._best: Result | None = None
         self._last = WallClock(None)
-
-    def asked(self, query: Query, *, admitted: bool) -> None:
-        """Proposals are not worth a line."""
 
     def told(self, result: Result) -> None:
         """Print a failure, an improvement, or that the run is alive."""
@@ -128,7 +106,7 @@ def describe(progress: Progress, result: Result) -> str:
 
 def curve_text(progress: Progress, result: Result) -> str:
     """The validation curve of a result as a sparkline."""
-    return sparkline(list(result.curve.values.get(progress.metric.on("val"), [])))
+    return spark(result.curve.values.get(progress.metric.on("val"), np.empty(0)))
 
 
 @contextmanager

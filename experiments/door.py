@@ -17,12 +17,10 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
 from experiments import START
-from lcbench.errors import UserError, in_words
+from lcbench.errors import EXIT_BAD_INPUT, EXIT_INTERRUPTED, UserError, in_words
 
 CONF = Path(__file__).parent / "conf"
 EXIT_BUG = 1
-EXIT_BAD_INPUT = 2
-EXIT_INTERRUPTED = 130
 
 
 class Door:

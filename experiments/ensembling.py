@@ -13,8 +13,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from experiments.cost import Clock
-from experiments.loop import Asked, Told
-from lcbench.query import Query, Result
+from experiments.loop import Asked, Observer, Told
+from lcbench.query import Result
 from pipeline.constant import Constant
 from pipeline.ensemble import Ensemble, EnsembleBuilder, combine
 from pipeline.live import LiveBenchmark, member_name
@@ -31,7 +31,7 @@ REST = 10
 """Between two ensembles there is this many times the time that one takes, so that choosing costs little of the run."""
 
 
-class Ensembling:
+class Ensembling(Observer):
     """Collects the predictions of networks and traditional models; observes the loop, and hears of other models from any thread."""
 
     def __init__(self, live: LiveBenchmark, clock: Clock, options: dict[str, Any], seed: int) -> None:
@@ -53,9 +53,6 @@ class Ensembling:
         self._lock = threading.Lock()
         self._due = 0.0
         self._last: tuple[Any, ...] = ()
-
-    def asked(self, query: Query, *, admitted: bool) -> None:
-        """Nothing is trained yet."""
 
     def told(self, result: Result) -> None:
         """A network was trained."""
@@ -80,7 +77,8 @@ class Ensembling:
             self._offer(kept)
             if follow and time.monotonic() >= self._due and self._kept:
                 start = time.monotonic()
-                allowed = max(FOLLOWING_SECONDS, FOLLOWING_SHARE * (self._clock.limit or math.inf))
+                limit = self._clock.limit or math.inf
+                allowed = min(max(FOLLOWING_SECONDS, FOLLOWING_SHARE * limit), limit - self._clock.elapsed)
                 self._follow(self.builder.ensemble(start + allowed))
                 self._due = time.monotonic() + REST * (time.monotonic() - start)
 

@@ -44,7 +44,8 @@ FITTED = ("predictor_", "summary_", "directory_")
 STARTING_SHARE, STARTING_SECONDS = 0.1, 3.0
 """Of the seconds this share, and at most so many, are not the run's: the process starts, torch and the model are loaded."""
 NAMES = {
-    "`budget.seconds`": "`seconds`",
+    "`budget.seconds`": "`seconds` (less a tenth, 3 at most)",
+    "`seed` is": "`random_state` is",
     "`budget.trials`": "`trials`",
     "extend=true goes": "overrides=('extend=true',) goes",
     "another `runs`": "another `directory`",
@@ -217,6 +218,8 @@ class AutoTabular(BaseEstimator):
             raise UserError(f"`ensemble_size` is {self.ensemble_size}, but must be at least 1: then the best model alone is kept")
         if self.seconds is None and self.trials is None:
             raise UserError("`seconds` and `trials` are both None, but one of them has to end the search: give seconds=60")
+        if self.seconds is not None and not self.seconds > 0:
+            raise UserError(f"`seconds` is {self.seconds}, but must be above 0: give 30 or more")
         if not isinstance(self.refit_at_end, bool):
             raise UserError(f"`refit_at_end` is {self.refit_at_end!r}, but must be True or False")
         if isinstance(self.overrides, str):

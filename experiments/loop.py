@@ -19,15 +19,15 @@ from optimizers.optimizer import Optimizer
 
 
 class Observer(Protocol):
-    """Whoever wants to know what happens: the record, the display."""
+    """Whoever wants to know what happens: the record, the display. What a subclass does not define is nothing to it."""
 
     def asked(self, query: Query, *, admitted: bool) -> None:
         """An optimizer proposed `query`; where the budget does not admit it, it is never evaluated."""
-        ...
+        return
 
     def told(self, result: Result) -> None:
         """An optimizer learnt `result`."""
-        ...
+        return
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,10 @@ from experiments.candidates import candidates_of, read_tables
 from experiments.construction import construct, diagnostics, print_diagnostics
 from lcbench.commands.words import short
 from lcbench.database import SHIPPED
-from lcbench.errors import UserError, in_words
+from lcbench.errors import exit_code
 from lcbench.files import replacing
 from optimizers.portfolio_file import PortfolioFile, portfolio_text, read_portfolio
 
-EXIT_INTERRUPTED = 130
 SOURCE = (
     "every member is chosen greedily from recorded curves (python -m experiments.portfolio build) as in Zimmer et al., TPAMI 2021, 3.3; "
     "none is of a published portfolio"
@@ -38,15 +38,7 @@ GAP = 2
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out one command and return its exit code."""
     options = _parser().parse_args(arguments)
-    try:
-        options.run(options, Console(highlight=False, markup=False))
-    except (UserError, OSError) as error:
-        print(in_words(error), file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted; nothing was written", file=sys.stderr)
-        return EXIT_INTERRUPTED
-    return 0
+    return exit_code(partial(options.run, options, Console(highlight=False, markup=False)), "interrupted; nothing was written")
 
 
 def build(options: argparse.Namespace, console: Console) -> None:

@@ -21,30 +21,29 @@ A simulated run trains nothing, so it has no journals, table.json and curves.h5:
 
 from __future__ import annotations
 
-import fcntl
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import yaml
-from ConfigSpace import Configuration, ConfigurationSpace
+from ConfigSpace import ConfigurationSpace
 
 from experiments.config import Budget
 from experiments.cost import Clock, Spent
 from experiments.loop import Asked, Told
 from lcbench.curve import LearningCurve
 from lcbench.errors import UserError
-from lcbench.files import replacing
+from lcbench.files import held, replacing
 from lcbench.journal import Journal, read_journal
 from lcbench.machine import cores
 from lcbench.query import Origin, Query, Result, Status
 from lcbench.recording import end_record, training_record, trainings_from_journals
 from lcbench.rundir import journals, verify
-from lcbench.space import plain
+from lcbench.space import checked_configuration, plain
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -86,16 +85,22 @@ class RunDirectory:
         """
         self.path = path
         path.mkdir(parents=True, exist_ok=True)
-        self._lock = lock(path / ".lock")
+        self._lock = held(path, "wait for it, or choose another `seed` or `runs`")
+        self._config, self._extends = {k: v for k, v in config.items() if k not in NOT_IDENTITY}, extend
         try:
-            _check_config(path / "config.yaml", {k: v for k, v in config.items() if k not in NOT_IDENTITY}, extend=extend)
+            _check_config(path / "config.yaml", self._config, extend=extend)
             self._check_curves()
             self.events = self._read_events()
         except UserError:
             self.close()
             raise
-        if extend:
-            (path / "DONE").unlink(missing_ok=True)
+
+    def begin(self) -> None:
+        """From here on it is the run that was asked for: one that is extended is not finished any more."""
+        _write(self.path / "config.yaml", yaml.safe_dump(self._config, sort_keys=False, allow_unicode=True))
+        if self._extends:
+            (self.path / "DONE").unlink(missing_ok=True)
+        self._extends = False
 
     def close(self) -> None:
         """Let other processes in."""
@@ -111,8 +116,8 @@ class RunDirectory:
 
     @property
     def finished(self) -> bool:
-        """True once the run has ended and its summary is written."""
-        return (self.path / "DONE").exists()
+        """True once the run has ended and its summary is written, unless it is extended."""
+        return not self._extends and (self.path / "DONE").exists()
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -291,21 +296,6 @@ def check_folder(noun: str, name: str) -> None:
         raise UserError(f"`{noun}` is {name!r}, but must be the name of a folder: not empty, no slashes, not ..")
 
 
-def lock(path: Path, remedy: str = "wait for it, or choose another `seed` or `runs`") -> IO[str]:
-    """Keep other processes out of the folder of `path` until what is returned is closed.
-
-    Raises:
-        UserError: if another one works there.
-    """
-    handle = path.open("w")
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        handle.close()
-        raise UserError(f"another process is working in {path.parent}: {remedy}") from None
-    return handle
-
-
 def _check_config(path: Path, config: Mapping[str, Any], *, extend: bool) -> None:
     if path.exists() and (path.parent / "events.journal").exists():  # before that, nothing was recorded
         stored, wanted = _flat(stored_config(path)), _flat(config)
@@ -316,7 +306,6 @@ def _check_config(path: Path, config: Mapping[str, Any], *, extend: bool) -> Non
             changes = ", ".join(f"`{name}` was {stored.get(name)} and is now {wanted.get(name)}" for name in differing)
             hint = "extend=true goes on with it under a larger budget; " if set(differing) <= set(EXTENDABLE) else ""
             raise UserError(f"{path.parent} holds a run with another configuration: {changes}; {hint}to keep both, set another `runs`")
-    _write(path, yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
 
 
 def _larger(wanted: float | None, stored: float | None) -> bool:
@@ -366,7 +355,7 @@ def _write(path: Path, text: str) -> None:
 
 def _query(event: Mapping[str, Any], space: ConfigurationSpace) -> Query:
     return Query(
-        Configuration(space, values=event["configuration"]),
+        checked_configuration(event["configuration"], space),
         event["epoch"],
         event["trial"],
         event["seed"],

@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing, suppress
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -26,9 +27,8 @@ from rich.console import Console
 
 from experiments import build
 from experiments.display import clock_text
-from experiments.door import EXIT_INTERRUPTED
-from experiments.records import lock
-from lcbench.errors import UserError, in_words
+from lcbench.errors import UserError, exit_code
+from lcbench.files import held
 from lcbench.machine import cores
 from lcbench.metric import Metric
 from pipeline.ensemble import combine, mean
@@ -210,7 +210,7 @@ def refit_run(path: Path, wish: str, console: Console) -> dict[str, Any]:
     """
     if not all((path / name).exists() for name in ("DONE", "config.yaml", f"{FOLDER}/predictor.json")):
         raise UserError(f"{path} holds no finished run that kept its models: name its directory, e.g. runs/live/adult/apt2021/bohb/0")
-    with closing(lock(path / ".lock", "wait for it")):
+    with closing(held(path, "wait for it")):
         return _refit_run(path, wish, console)
 
 
@@ -228,21 +228,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rows", choices=list(ROWS), default="all", help="train: the test rows stay untouched; all (default): every row")
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill is a Ctrl-C
-    try:
-        told = refit_run(options.run, options.rows, Console(markup=False))
-        if len(told["kept"]) == told["members"]:
-            reason = next(iter(told["kept"].values()))
-            raise UserError(f"no member of {options.run} could be trained again, the model is that of the search ({reason})")
-    except (UserError, OSError) as error:
-        print(in_words(error), file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted; the run is as it was, the same command begins again", file=sys.stderr)
-        return EXIT_INTERRUPTED
+    return exit_code(partial(report, options), "interrupted; the run is as it was, the same command begins again")
+
+
+def report(options: argparse.Namespace) -> None:
+    """Refit, and print what it is worth."""
+    told = refit_run(options.run, options.rows, Console(markup=False))
+    if len(told["kept"]) == told["members"]:
+        reason = next(iter(told["kept"].values()))
+        raise UserError(f"no member of {options.run} could be trained again, the model is that of the search ({reason})")
     for name, value in told["scores"].items():
         print(f"{name} {value:.4f}")
     print(f"the refitted model lies in {options.run / REFITTED}: python -m pipeline.predict {options.run} new.csv")
-    return 0
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import pandas as pd
 from experiments import build
 from experiments.records import finished_runs
 from experiments.yardstick import markdown
-from lcbench.errors import UserError, in_words
+from lcbench.errors import UserError, exit_code
 from lcbench.metric import METRICS
 from pipeline.ensemble import combine
 from pipeline.members import read_kept
@@ -76,16 +77,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m experiments.selection", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("runs", type=Path, help="what `runs=` was; OpenML tasks are read from OPENML_CACHE_DIR")
     options = parser.parse_args(arguments)
-    try:
-        found = pd.DataFrame(rows(options.runs))
-        if found.empty:
-            raise UserError(f"{options.runs} holds no run that optimised accuracy, has test rows, and kept two models: give another folder")
-    except (UserError, OSError) as error:
-        print(in_words(error), file=sys.stderr)
-        return 2
+    return exit_code(partial(report, options))
+
+
+def report(options: argparse.Namespace) -> None:
+    """Print the table."""
+    found = pd.DataFrame(rows(options.runs))
+    if found.empty:
+        raise UserError(f"{options.runs} holds no run that optimised accuracy, has test rows, and kept two models: give another folder")
     print(markdown(found))
     print(words(found))
-    return 0
 
 
 if __name__ == "__main__":

@@ -191,6 +191,7 @@ def fitting(ladder: Ladder, recorded: Recorded) -> Ladder:
 
 def _run(run: Simulation, directory: RunDirectory, console: Console) -> Progress:
     """Search until the budget ends; what is recorded is looked up again and compared."""
+    directory.begin()
     benchmark, account = run.recorded.benchmark, run.account()
     optimizer = Timed(run.optimizer(console.print))
     workers = run.workers(optimizer)

@@ -14,15 +14,14 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.records import lock
 from experiments.trajectory import COLUMNS, Columns, changes, incumbents, judged
 from lcbench.errors import UserError
-from lcbench.files import replacing
+from lcbench.files import held, replacing
 
 BLOCK = 10
 """Runs that are made and written together."""
@@ -69,7 +68,7 @@ class StudyDirectory:
         """
         self.path = path
         path.mkdir(parents=True, exist_ok=True)
-        self._lock: IO[str] = lock(path / ".lock", "wait for it, or choose another `name`")
+        self._lock = held(path, "wait for it, or choose another `name`")
 
     def __enter__(self) -> StudyDirectory:
         return self

@@ -20,7 +20,7 @@ from lcbench.query import Status
 from lcbench.task import TaskInfo
 from pipeline.constant import Constant
 from pipeline.fitting import fit
-from pipeline.sandbox import STOPPED, Failure, Limits, Sandbox, run_in_child
+from pipeline.sandbox import AT_THE_END, STOPPED, Failure, Limits, Sandbox, run_in_child
 from pipeline.traditional.model import names
 
 SHARE = 0.1
@@ -139,7 +139,7 @@ class Traditional:
         if isinstance(answer, Failure):
             if answer.error == STOPPED:
                 self._left.clear()  # the run was: another session fits them
-            if self.clock.over or answer.error == STOPPED:
+            if self.clock.over or answer.error in (STOPPED, AT_THE_END):
                 return None
             return {"name": name, "status": str(answer.status), "error": answer.error, "killed_after": killed}
         return answer

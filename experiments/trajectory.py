@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from experiments.cost import Clock, Spent
 from experiments.incumbent import at_its_best, check_policy
+from experiments.loop import Observer
 from lcbench.metric import Metric
-from lcbench.query import Query, Result
+from lcbench.query import Result
 
 COLUMNS: dict[str, type] = {
     "trial": np.int32,
@@ -45,7 +46,7 @@ Columns = dict[str, NDArray[Any]]
 
 
 @dataclass
-class Trajectory:
+class Trajectory(Observer):
     """An observer of the loop that keeps a row per result."""
 
     clock: Clock
@@ -54,9 +55,6 @@ class Trajectory:
     overhead: Callable[[], float]
     """Real seconds inside the optimizer so far."""
     _rows: list[tuple[Any, ...]] = field(default_factory=list)
-
-    def asked(self, query: Query, *, admitted: bool) -> None:
-        """Nothing is kept of an ask."""
 
     def told(self, result: Result) -> None:
         """Keep a result."""

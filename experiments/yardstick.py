@@ -16,6 +16,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from experiments import build
 from experiments.display import clock_text
 from experiments.leaderboard import ranked
 from experiments.records import finished_runs
-from lcbench.errors import UserError, in_words
+from lcbench.errors import UserError, exit_code
 from lcbench.files import replacing
 from lcbench.metric import Metric
 from pipeline.ensemble import combine
@@ -212,9 +213,10 @@ def _place(models: Mapping[str, pd.DataFrame], best: str) -> str:
         return "not measured"
     sign = 1 if rivals[best]["direction"].iloc[0] == "maximize" else -1
     leader = max(rivals, key=lambda name: (sign * rivals[name]["score"].mean(), name == best))
-    pair = [rivals[name]["score"] for name in (leader, best)]
-    behind = sign * (pair[0].mean() - pair[1].mean())
-    seeds = float(np.sqrt(sum(one.var(ddof=1) / len(one) for one in pair))) if len(pair[1]) > 1 else 0.0
+    ahead, judged = (rivals[name].set_index("seed")["score"] for name in (leader, best))
+    behind, together = sign * (ahead.mean() - judged.mean()), ahead - judged if leader in MODELS else None  # of the same runs
+    variances = [together.var(ddof=1)] if together is not None else [one.var(ddof=1) for one in (ahead, judged)]
+    seeds = float(np.sqrt(sum(variances) / len(judged))) if len(judged) > 1 else 0.0
     if leader == best:
         return "first"
     if behind <= seeds:
@@ -286,17 +288,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if not options.runs and not (options.csv and options.csv.exists()):
         parser.error("give what `runs=` was, or --csv with a file of scores")
-    try:
-        scores = pd.DataFrame(rows(options.runs, options.references, Console(markup=False)) if options.runs else [])
-        scores = joined(scores, options.csv) if options.csv else scores
-        print(markdown(table(scores, options.of)))
-        print(versions(scores))
-        if options.runs:
-            print("\n".join(failures(options.runs)))
-    except (UserError, OSError) as error:
-        print(in_words(error), file=sys.stderr)
-        return 2
-    return 0
+    return exit_code(partial(report, options))
+
+
+def report(options: argparse.Namespace) -> None:
+    """Fit what is missing, and print the table."""
+    scores = pd.DataFrame(rows(options.runs, options.references, Console(markup=False)) if options.runs else [])
+    scores = joined(scores, options.csv) if options.csv else scores
+    print(markdown(table(scores, options.of)))
+    print(versions(scores))
+    if options.runs:
+        print("\n".join(failures(options.runs)))
 
 
 if __name__ == "__main__":

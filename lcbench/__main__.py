@@ -8,26 +8,18 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 from rich.console import Console
 
 from lcbench.commands import care, downloading, exporting, fitting, importing, info, querying
-from lcbench.errors import UserError, in_words
-
-EXIT_INTERRUPTED = 130
+from lcbench.errors import exit_code
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out one command and return its exit code."""
     options = _parser().parse_args(arguments)
-    try:
-        return options.run(options, Console())
-    except (UserError, OSError) as error:
-        print(in_words(error), file=sys.stderr)
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on from what is finished", file=sys.stderr)
-        return EXIT_INTERRUPTED
-    return 2
+    return exit_code(partial(options.run, options, Console()), "interrupted; the same command goes on from what is finished")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -11,7 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from typing import IO
 
+from lcbench.errors import UserError
+
+LOCK = ".lock"
+"""File by which a folder is held."""
 MARGIN = 4 * 2**20
 """Bytes that a file may take beside its data."""
 PARTIAL = ".partial"
@@ -34,6 +39,21 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
         raise
     sync_directory(path.parent)
+
+
+def held(folder: Path, remedy: str) -> IO[str]:
+    """Keep other processes out of a folder until what is returned is closed.
+
+    Raises:
+        UserError: if another one works there.
+    """
+    handle = (folder / LOCK).open("w")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        handle.close()
+        raise UserError(f"another process is working in {folder}: {remedy}") from None
+    return handle
 
 
 @contextmanager

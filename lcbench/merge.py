@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from lcbench.columns import INACTIVE, Column, decode_column, encode_column
 from lcbench.errors import UserError
+from lcbench.query import Status
+from lcbench.schema import STATUSES, UNFINISHED
 from lcbench.table import NUMBERS, TEXTS, CurveTable
 from lcbench.task import is_same_task
 
@@ -19,7 +21,8 @@ from lcbench.task import is_same_task
 def merge(tables: Sequence[CurveTable]) -> CurveTable:
     """One table with the trainings of all, in their order.
 
-    Of two trainings of the same configuration, seed and horizon the longer one counts, of equally long ones the earlier.
+    Of two trainings of the same configuration, seed and horizon the longer one counts; of equally long ones that which has failed or come
+    to its horizon, else that which has ended, else the earlier.
     Trial numbers stay as they are unless one would name two configurations or trainings; then all are numbered anew. A metric that a
     table lacks is NaN in its rows.
 
@@ -144,10 +147,16 @@ def _config(tables: Sequence[CurveTable], name: str) -> Column:
 
 def _distinct(columns: dict[str, NDArray[Any]]) -> NDArray[np.int64]:
     """Rows that stay, in their order."""
+    length, unfinished, success = columns["length"], *(columns["status"] == STATUSES.index(word) for word in (UNFINISHED, Status.SUCCESS))
+    over = (length > columns["horizon"]) | ~(unfinished | success)  # nothing can follow: a run that grows may still say more of the others
+
+    def worth(row: int) -> tuple[int, bool, bool]:
+        return int(length[row]), bool(over[row]), not unfinished[row]
+
     best: dict[tuple[str, int, int], int] = {}
     names = zip(columns["key"].tolist(), columns["seed"].tolist(), columns["horizon"].tolist(), strict=True)
     for row, name in enumerate(names):
-        if name not in best or columns["length"][row] > columns["length"][best[name]]:
+        if name not in best or worth(row) > worth(best[name]):
             best[name] = row
     return np.sort(np.fromiter(best.values(), np.int64, len(best)))
 

@@ -12,7 +12,6 @@ The journals are the truth and `curves.h5` is made from them, at any time and ag
 
 from __future__ import annotations
 
-import fcntl
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -23,7 +22,7 @@ from typing import Any
 from ConfigSpace import ConfigurationSpace
 
 from lcbench.errors import UserError
-from lcbench.files import PARTIAL, keep_aside, replacing
+from lcbench.files import LOCK, PARTIAL, held, keep_aside, replacing, turns
 from lcbench.header import from_plain, to_plain
 from lcbench.journal import read_journal, repair_journal
 from lcbench.recording import nameless, trainings_from_journals
@@ -38,7 +37,6 @@ HEADER = "table.json"
 JOURNALS = "journals"
 EVENTS = "events.journal"
 CURVES = "curves.h5"
-LOCK = ".lock"
 
 
 def write_header(
@@ -102,7 +100,13 @@ def pack(directory: str | PathLike[str]) -> Path:
     Raises:
         UserError: as `read_run`.
     """
-    path, table = Path(directory) / CURVES, read_run(directory)
+    path = Path(directory) / CURVES
+    with turns(path):
+        _pack(path, read_run(directory))
+    return path
+
+
+def _pack(path: Path, table: CurveTable) -> None:
     if path.exists() and not verify_curves(path):
         longest = {(row.trial, row.horizon): row for row in read_curves(path)[0].trainings}
         for row in table.trainings:
@@ -111,7 +115,6 @@ def pack(directory: str | PathLike[str]) -> Path:
                 longest[at] = row
         table = _with_trainings(table, (longest[at] for at in sorted(longest)))
     write_curves(path, [table])
-    return path
 
 
 def verify(path: str | PathLike[str]) -> list[str]:
@@ -151,16 +154,10 @@ def repair(path: str | PathLike[str]) -> list[str]:
 def _held(directory: Path) -> Iterator[None]:
     """Hold the lock of a run, or of the collection that it is a task of, if there is one; refuse while another process works in it."""
     collection = directory.resolve().parent.parent  # <collection>/<task>/<space>
-    with ExitStack() as held:
-        for lock in (directory / LOCK, collection / LOCK):
-            if lock.exists():
-                handle = held.enter_context(lock.open("rb"))
-                try:
-                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    raise UserError(
-                        f"another process is working in {lock.parent}: wait for its end, a running experiment must not be repaired"
-                    ) from None
+    with ExitStack() as locks:
+        for folder in (directory, collection):
+            if (folder / LOCK).exists():
+                locks.enter_context(held(folder, "wait for its end, a running experiment must not be repaired"))
         yield
 
 

@@ -160,6 +160,16 @@ def _legal(vector: NDArray[np.float64], space: ConfigurationSpace) -> Configurat
     return Configuration(space, values=values)
 
 
+def without_inactive(points: NDArray[np.float64], space: ConfigurationSpace) -> NDArray[np.float64]:  # (n, d) -> (n, d)
+    """The points with NaN where a hyperparameter is inactive."""
+    vectors = cube(space).vectors(points)
+    for vector in vectors:
+        for i, name in enumerate(space):  # parents come before their children
+            if not all(condition.satisfied_by_vector(vector) for condition in space.parent_conditions_of[name]):
+                vector[i] = np.nan
+    return np.where(np.isnan(vectors), np.nan, points)
+
+
 def is_legal(point: NDArray[np.float64], space: ConfigurationSpace) -> bool:
     """False if the point hits a forbidden clause of the space."""
     try:

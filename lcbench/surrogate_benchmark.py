@@ -105,7 +105,7 @@ class SurrogateBenchmark:
 
     @cached_property
     def best_loss(self) -> float:
-        """The smallest loss that is predicted without noise among the recorded and 2000 random configurations, at any epoch.
+        """The smallest loss that is predicted without noise among the recorded and 2000 random configurations, at any epoch of any view.
 
         Regret is measured against it, so it is the regret of expected curves; with `noise` it can be below zero.
         """

@@ -268,7 +268,7 @@ class TabularBenchmark:
     def evaluate(self, query: Query) -> Result:
         """Look the curve up; `Result.seconds` is what a training from scratch took.
 
-        A training that ended before the epoch of the query answers with its recorded status.
+        A training that ended before the epoch of the query answers with its recorded status, and so does one that diverged in this epoch.
 
         Raises:
             UnknownConfigurationError, IndexError: if the query cannot be answered, with what can be.
@@ -286,10 +286,13 @@ class TabularBenchmark:
     def _answer(self, query: Query, row: int) -> Result:
         curve = self.curve(row).prefix(query.epoch)
         seconds = float(curve.seconds[-1]) if len(curve) else 0.0
-        if curve.last_epoch < query.epoch:
+        if curve.last_epoch < query.epoch or (query.epoch == self._lengths[row] - 1 and self._has_diverged(row)):
             status, error = self._end(row)
             return Result.failure(query, status, error, curve=curve, seconds=seconds)
         return Result.measured(query, curve, self.metric.loss(float(curve.values[self.objective][-1])), seconds)
+
+    def _has_diverged(self, row: int) -> bool:
+        return bool(self.table.columns["status"][int(self.rows[row])] == STATUSES.index(Status.DIVERGED))
 
     def _end(self, row: int) -> tuple[Status, str]:
         table_row = int(self.rows[row])

@@ -12,7 +12,7 @@ from ConfigSpace import ConfigurationSpace
 from scipy.optimize import minimize
 
 from lcbench.query import Origin, Query, Result
-from lcbench.space import decode, sample
+from lcbench.space import sample
 from optimizers.acquisition import log_expected_improvement, maximise
 from optimizers.candidates import Embedding, Floats
 from optimizers.full_training import FullTrainings
@@ -36,8 +36,9 @@ class GaussianProcessSearch:
     """GP-BO (Jones et al., 1998; Snoek et al., 2012) with log expected improvement (Ament et al., NeurIPS 2023), trained in full.
 
     A Matern-5/2 kernel with a length scale per hyperparameter (per choice of a category) and noise (scikit-learn) is fitted to
-    standardised losses by marginal likelihood; failures count as the worst. Open asks are believed to score what the model expects
-    (Ginsbourger et al., 2010: the kriging believer), so that parallel asks differ. A fit takes O(n³), an ask O(candidates · n²).
+    standardised losses by marginal likelihood; failures count as the worst. Improvement is that of the latent function, without the noise.
+    Open asks are believed to score what the model expects (Ginsbourger et al., 2010: the kriging believer), so that parallel asks differ.
+    A configuration that was told or is open is not proposed again. A fit takes O(n³), an ask O(candidates · n²).
 
     Raises:
         ValueError: if a hyperparameter of the method lies outside its range.
@@ -78,11 +79,11 @@ class GaussianProcessSearch:
         self._log_prior, self._beta = log_prior, beta
 
     def ask(self) -> Query:
-        """A random draw, or the maximum of the acquisition."""
+        """A random draw, or the maximum of the acquisition that is new."""
         if self._trials.n < (self.n_initial or len(self.space) + 1) or not self._seen.any_success:
             return self._trials.query(sample(self.space, self.rng), Origin.INITIAL)
         points, targets = self._seen.points, self._targets()
-        predict, best = self._model(self._embed(points), targets), float(targets.min())
+        predict, best = self._model(self._embed(points), targets)
 
         def score(points: Floats) -> Floats:
             gain = log_expected_improvement(*predict(self._embed(points)), best)
@@ -91,7 +92,7 @@ class GaussianProcessSearch:
         near = self.n_candidates // 2
         centres = points[np.argsort(targets, kind="stable")[:CENTRES]]
         found = maximise(score, self.space, self.rng, centres, n_random=self.n_candidates, n_near=near)
-        return self._trials.query(decode(found[0], self.space)[0], Origin.MODEL)
+        return self._trials.query(*self._trials.first_new(found, self.space, self.rng))
 
     def tell(self, result: Result) -> None:
         """Note a result; raise KeyError if it answers no open ask."""
@@ -102,19 +103,19 @@ class GaussianProcessSearch:
         """What the process is a model of."""
         return self._seen.standardised()
 
-    def _model(self, x: Floats, y: Floats) -> Callable[[Floats], tuple[Floats, Floats]]:
-        """Mean and standard deviation at embedded points, given what was told and what is believed of the open asks."""
+    def _model(self, x: Floats, y: Floats) -> tuple[Callable[[Floats], tuple[Floats, Floats]], float]:
+        """Mean and standard deviation at embedded points, and the best value, given what was told and is believed of the open asks."""
         process = self._fit(x, y)
-        if waiting := len(self._trials.open):
+        if self._trials.open:
             believed = self._embed(pending(self._trials.open, self.space))
             y = np.concatenate([y, process.predict(believed)])
-            process = self._fit(np.vstack([x, believed]), y, keep=waiting > 0)
+            process = self._fit(np.vstack([x, believed]), y, keep=True)
 
         def predict(points: Floats) -> tuple[Floats, Floats]:
-            mean, std = process.predict(points, return_std=True)
-            return mean, np.maximum(std, NARROWEST)
+            mean, std = process.predict(points, return_std=True)  # scikit-learn's has the noise in it
+            return mean, np.sqrt(np.maximum(std**2 - process.kernel_.k2.noise_level, NARROWEST**2))
 
-        return predict
+        return predict, float(y.min())
 
     def _fit(self, x: Floats, y: Floats, *, keep: bool = False) -> Any:
         """A process on these data; its kernel is that of the last fit if `keep`, or if there is little more to learn from."""

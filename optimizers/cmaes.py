@@ -26,8 +26,9 @@ class CMAES:
 
     Categories are cells of the cube, and a whole number is told where it lies; an inactive hyperparameter keeps the coordinate that was
     drawn. One hyperparameter alone is more than the library takes: there every ask is a random draw. A generation of
-    4 + 3 log d is updated as soon as so many results are there, whichever they are; a failure ranks last. When the distribution has
-    shrunk to a point, it begins anew around a random one (IPOP without growth). An ask takes O(d²).
+    4 + 3 log d is updated as soon as so many results are there, whichever they are; a failure ranks last, equal losses share a rank. When
+    the distribution has shrunk to a point, or sees equal losses only, it begins anew around a random one (IPOP without growth), and what
+    was drawn before tells it nothing. An ask takes O(d²).
 
     Raises:
         ValueError: if `sigma` is not above 0.
@@ -68,21 +69,23 @@ class CMAES:
     def tell(self, result: Result) -> None:
         """Note a result, and update the distribution with a whole generation; raise KeyError if it answers no open ask."""
         self._trials.close(result)
-        drawn = self._drawn.pop(result.query.trial)
+        drawn = self._drawn.pop(result.query.trial, None)
+        if drawn is None:  # of a distribution before
+            return
         point = encode([result.query.configuration], self.space)[0]
         cells = cube(self.space).levels > 0
         same = np.isnan(point) | (cells & (decode_cell(point, self.space) == decode_cell(drawn, self.space)))
         self._told.append((np.where(same, drawn, point), result.loss))
         if len(self.space) > 1 and len(self._told) >= self._strategy.population_size:
             generation = [self._told.popleft() for _ in range(self._strategy.population_size)]
-            finite = [loss for _, loss in generation if np.isfinite(loss)]
-            order = np.argsort([loss for _, loss in generation], kind="stable") if finite else None
-            if order is not None:  # ranks are all that counts, and the library refuses what is not finite
-                ranks = np.empty(len(order))
-                ranks[order] = np.arange(len(order))
+            losses = np.array([loss for _, loss in generation])
+            if np.isfinite(losses).any():  # ranks are all that counts, and the library refuses what is not finite
+                ranks = np.unique(losses, return_inverse=True)[1]
                 self._strategy.tell([(x, float(rank)) for (x, _), rank in zip(generation, ranks, strict=True)])
             if self._strategy.should_stop():
                 self._strategy = self._begin(self.rng.random(len(self.space)))
+                self._drawn.clear()
+                self._told.clear()
 
     def __getstate__(self) -> dict[str, Any]:
         """The library leaves a matrix out of its pickles and computes it again, with another last bit; here it is kept."""

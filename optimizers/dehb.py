@@ -77,8 +77,10 @@ class DEHB:
     lower epoch's population, filled up from all populations, its mutant is a + F (b - c), it is crossed with the member that the round-
     robin pointer shows, and takes its place if it is not worse. Genes are uniform numbers that stay as they were drawn, also where a
     whole number is rounded or a hyperparameter is inactive; genes outside of the cube are drawn anew, and so is that of a category within
-    the cell of its choice, because small populations would soon know one choice only. A population has at least four members. An ask
-    takes O(d + members).
+    the cell of its choice, because small populations would soon know one choice only. A population has at least four members.
+
+    In the authors' implementation the first rung of a bracket has its parents from its own population, as many parents as the bracket's
+    rung has slots, and the others come at random from all populations. An ask takes O(d + members).
 
     Raises:
         ValueError: if a hyperparameter of the method lies outside its range.
@@ -191,9 +193,9 @@ class DEHB:
         """The best of the next lower epoch, as many as this population holds, filled up from all; of the lowest, its own members."""
         rung = self.ladder.epochs.index(epoch)
         below = self._populations[self.ladder.epochs[max(rung - 1, 0)]]
-        parents = below.best(max(self._populations[epoch].size, 3))
+        parents = below.best(self._populations[epoch].size)
         if len(parents) < 3:
-            parents = parents + [member for population in self._populations.values() for member in population.members]
+            parents += [member for population in self._populations.values() if population is not below for member in population.members]
         return parents
 
     def _select(self, result: Result) -> None:

@@ -68,12 +68,15 @@ class RegularizedEvolution:
         self._members.append(result)
 
     def _child(self, parent: Configuration) -> tuple[Configuration, Origin]:
-        """The parent with one active hyperparameter changed."""
+        """The parent with one active hyperparameter changed; what becomes active by that is drawn at random."""
         origin = encode([parent], self.space)[0]
         levels = cube(self.space).levels
         free = np.flatnonzero(~np.isnan(origin) & (levels != 1))
         for _ in range(TRIES if len(free) else 0):
-            point, j = origin.copy(), self.rng.choice(free)
+            j, inactive = self.rng.choice(free), np.isnan(origin)
+            point = (
+                np.where(inactive, cube(self.space).fair(self.rng.random((1, len(origin))))[0], origin) if inactive.any() else origin.copy()
+            )
             if levels[j]:
                 others = int(origin[j] * levels[j]) + self.rng.integers(1, levels[j])  # any choice but its own
                 point[j] = (others % levels[j] + 0.5) / levels[j]

@@ -10,7 +10,7 @@ import numpy as np
 from ConfigSpace import ConfigurationSpace
 
 from lcbench.query import Origin, Query, Result
-from lcbench.space import decode, sample
+from lcbench.space import sample
 from optimizers.acquisition import log_expected_improvement, maximise
 from optimizers.candidates import Floats
 from optimizers.full_training import FullTrainings
@@ -27,11 +27,11 @@ NARROWEST = 1e-3
 class RandomForestSearch:
     """SMAC's idea (Hutter et al., LION 2011), every trial trained in full.
 
-    A forest of `n_trees` bootstrapped trees on all features, split at random places, predicts the logarithm of the loss above its lower
-    fence; its variance is that of the trees' means. Log expected improvement is searched among random candidates and neighbours of the
-    best; a share of `random_fraction` of the asks is random, and so the forest cannot lock itself in. SMAC3 2.4 differs: its trees split
-    at the best places, 20 % of its asks are random, and it looks at 10,000 candidates. Inactive hyperparameters are -1. An ask
-    takes O(trees · (n log n + candidates · log n)).
+    A forest of `n_trees` bootstrapped trees on all features, split at random places, predicts the logarithm of the loss above a little
+    less than the smallest; its variance is that of the trees' means. Log expected improvement is searched among random candidates and
+    neighbours of the best, without those that were told or are open; a share of `random_fraction` of the asks is random, and so the
+    forest cannot lock itself in. SMAC3 2.4 differs: its trees split at the best places, 20 % of its asks are random, and it looks at
+    10,000 candidates. Inactive hyperparameters are -1. An ask takes O(trees · (n log n + candidates · log n)).
 
     Raises:
         ValueError: if a hyperparameter of the method lies outside its range.
@@ -78,7 +78,7 @@ class RandomForestSearch:
         self._log_prior, self._beta = log_prior, beta
 
     def ask(self) -> Query:
-        """A random draw, or the maximum of the acquisition that no open ask has."""
+        """A random draw, or the maximum of the acquisition that is new."""
         if self._trials.n < (self.n_initial or len(self.space) + 1) or not self._seen.any_success:
             return self._trials.query(sample(self.space, self.rng), Origin.INITIAL)
         if self.rng.random() < self.random_fraction:
@@ -92,10 +92,7 @@ class RandomForestSearch:
 
         near = self.n_candidates // 2
         found = maximise(score, self.space, self.rng, self._seen.best(10), n_random=self.n_candidates, n_near=near)
-        waiting = [query.configuration for query in self._trials.open.values()]
-        proposals = (decode(point, self.space)[0] for point in found)
-        fresh = next((configuration for configuration in proposals if configuration not in waiting), None)
-        return self._trials.query(fresh or decode(found[0], self.space)[0], Origin.MODEL)
+        return self._trials.query(*self._trials.first_new(found, self.space, self.rng))
 
     def tell(self, result: Result) -> None:
         """Note a result, a failure as the worst; raise KeyError if it answers no open ask."""

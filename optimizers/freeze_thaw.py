@@ -21,7 +21,7 @@ KEPT = frozenset(np.unique(np.round(1.45 ** np.arange(30)).astype(int)).tolist()
 CENTRES, STEP = 8, 0.12
 """New configurations are drawn around so many of the best trials, that far."""
 WORST = 3.0
-"""Losses so many interquartile ranges above the median are cut, and failures stand there."""
+"""Losses so many interquartile ranges above the median are cut; failures stand there, or with the worst other one if that is lower."""
 
 
 @dataclass

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from ConfigSpace import Configuration
+from collections.abc import Iterable
+
+import numpy as np
+from ConfigSpace import Configuration, ConfigurationSpace
+from numpy.typing import NDArray
 
 from lcbench.query import Origin, Query, Result
+from lcbench.space import decode, key, sample
 from optimizers.rungs import Ladder
 
 
@@ -18,6 +23,7 @@ class FullTrainings:
         """Trials so far."""
         self.open: dict[int, Query] = {}
         """The asks that wait for a result, by trial."""
+        self._told: set[str] = set()  # keys of configurations
 
     def query(self, configuration: Configuration, origin: Origin) -> Query:
         """A new trial."""
@@ -32,3 +38,16 @@ class FullTrainings:
         if trial not in self.open:
             raise KeyError(f"trial {trial} was told, but the open trials are {sorted(self.open)}: tell every ask once")
         del self.open[trial]
+        self._told.add(key(result.query.configuration))
+
+    def first_new(
+        self, points: Iterable[NDArray[np.float64]], space: ConfigurationSpace, rng: np.random.Generator
+    ) -> tuple[Configuration, Origin]:
+        """The first of the legal points (d,) whose configuration was neither told nor is open, else a random draw: seeds are fixed, so
+        that a repetition says nothing.
+        """
+        known = self._told | {key(query.configuration) for query in self.open.values()}
+        for point in points:
+            if key(configuration := decode(point, space)[0]) not in known:
+                return configuration, Origin.MODEL
+        return sample(space, rng), Origin.RANDOM

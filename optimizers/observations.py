@@ -42,7 +42,8 @@ class Observations:
         return bool(np.isfinite(self._losses).any())
 
     def standardised(self) -> Floats:  # (n,)
-        """Losses with mean 0 and spread 1; failures and outliers stand at the upper fence, q75 + 1.5 (q75 - q25) (Tukey, 1977).
+        """Losses with mean 0 and spread 1; outliers stand at the upper fence, q75 + 1.5 (q75 - q25) (Tukey, 1977), and
+        failures there or with the worst of what ended well, whichever is lower.
 
         Where all that ended well are equal, failures stand anywhere above.
         """

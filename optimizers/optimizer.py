@@ -12,6 +12,7 @@ The laws (tests/laws/test_optimizers.py, run over every YAML in conf/optimizer):
 * ``tell`` never changes its argument; a method is unchanged by a monotone map of the losses unless it says `rank_based = False`;
 * a method whose asks take milliseconds says `costly = True`: the laws ask it less often, and no plan is made by asking;
 * a method that is warm-started by default, as BOHB is in the paper, says `with_portfolio = True`;
+* a method that cannot learn from a configuration which it did not propose says `takes_others = False`;
 * pickled in the middle, the copy has the same future.
 """
 

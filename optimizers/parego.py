@@ -38,7 +38,7 @@ class ParEGO(GaussianProcessSearch):
     def _targets(self) -> Floats:
         loss, seconds = np.array(self._values).T
         scaled = np.stack([_unit(self._seen.standardised()), _unit(np.log(np.where(np.isfinite(loss), seconds, np.inf) + 1e-9))])
-        weight = self.rng.random()
+        weight, self._n_fitted = self.rng.random(), 0  # what the kernel has learnt is of another weighting
         weighted = np.array([[weight], [1 - weight]]) * scaled
         values = weighted.max(axis=0) + RHO * weighted.sum(axis=0)
         return (values - values.mean()) / (values.std() or 1.0)

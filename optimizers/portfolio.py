@@ -29,6 +29,7 @@ class Portfolio:
     def __init__(self, optimizer: Optimizer, members: Iterable[Configuration]) -> None:
         """Precede `optimizer` by `members`, legal configurations of its space, in their order."""
         self._optimizer = optimizer
+        self.costly = getattr(optimizer, "costly", False)
         self._members = deque(members)
 
     def ask(self) -> Query:

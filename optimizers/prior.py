@@ -18,7 +18,7 @@ from scipy.special import ndtr, ndtri
 
 from lcbench.cube import cube
 from lcbench.query import Origin, Query, Result
-from lcbench.space import decode, is_legal
+from lcbench.space import decode, is_legal, without_inactive
 from optimizers.optimizer import Optimizer
 
 Floats = NDArray[np.float64]
@@ -80,9 +80,11 @@ class Beliefs:
             if not isinstance(belief, Mapping) or not all(_is_number(value) for value in belief.values()):
                 raise ValueError(f"`beliefs.{name}` is {belief}, but must be {{mean: number, std: number}}, or {{choice: weight}}")
             self._beliefs[names.index(name)] = _belief(space[name], dict(belief))
+        self._any_conditional = any(space.parent_conditions_of[name] for name in beliefs)
 
     def log_density(self, points: Floats) -> Floats:  # (m, d) -> (m,)
-        """Log pi of points of the cube; an inactive entry (NaN) says nothing."""
+        """Log pi of points of the cube; an inactive entry, NaN or a number, says nothing."""
+        points = without_inactive(points, self._space) if self._any_conditional else points
         total = np.zeros(len(points))
         for j, belief in self._beliefs.items():
             active = ~np.isnan(points[:, j])
@@ -121,9 +123,9 @@ class Prior:
     """πBO (Hvarfner et al., ICLR 2022, Eq. 6) around any optimizer: acquisition times pi(x)^(beta / n).
 
     A method with a model offers ``weigh(log_prior, beta)``: it adds beta / n · log pi(x) to its log acquisition, n being the results that
-    it was told. A random draw of any method (origin random or initial) gives way, with probability beta / (beta + n), to a draw from pi
-    (origin prior). So wrong beliefs cost about beta · ln(1 + N / beta) of N random draws. An ask takes O(d) more than that of the
-    optimizer.
+    it was told. A random draw (origin random or initial) gives way, with probability beta / (beta + n), to a draw from pi (origin prior),
+    and so does every other new trial of a method that offers no such thing. So wrong beliefs cost about beta · ln(1 + N / beta) of N
+    draws. An ask takes O(d) more than that of the optimizer.
 
     Raises:
         ValueError: if beta is not positive.
@@ -136,22 +138,24 @@ class Prior:
         if not (_is_number(beta) and beta > 0):
             raise ValueError(f"`beta` is {beta}, but must be above 0")
         self._optimizer = optimizer
+        self.costly = getattr(optimizer, "costly", False)
         self._space = space
         self._beliefs = beliefs
         self._rng = rng
         self._beta = beta
         self._n_told = 0
         weigh: Callable[[Callable[[Floats], Floats], float], None] | None = getattr(optimizer, "weigh", None)
+        self._gives_way = {Origin.RANDOM, Origin.INITIAL} if weigh else set(Origin) - {Origin.PROMOTION}
         if weigh:
             weigh(beliefs.log_density, beta)
 
     def ask(self) -> Query:
-        """What the optimizer asks, perhaps with a draw from pi instead of a random one."""
+        """What the optimizer asks, perhaps with a draw from pi in its place."""
         query = self._optimizer.ask()
-        if query.origin not in (Origin.RANDOM, Origin.INITIAL) or self._rng.random() >= self._beta / (self._beta + self._n_told):
+        if query.origin not in self._gives_way or self._rng.random() >= self._beta / (self._beta + self._n_told):
             return query
         point = self._beliefs.draw(self._rng)
-        if not is_legal(point, self._space):  # one more try would bend pi as well; the optimizer's own draw stays
+        if not is_legal(point, self._space):  # one more try would bend pi as well; the optimizer's own proposal stays
             return query
         return replace(query, configuration=decode(point, self._space)[0], origin=Origin.PRIOR)
 

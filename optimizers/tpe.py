@@ -11,7 +11,7 @@ from ConfigSpace import Configuration, ConfigurationSpace
 
 from lcbench.cube import cube
 from lcbench.query import Origin, Query, Result
-from lcbench.space import decode, is_legal, sample
+from lcbench.space import is_legal, sample
 from optimizers.full_training import FullTrainings
 from optimizers.kde import KDE, Floats, impute
 from optimizers.observations import Observations, pending
@@ -27,8 +27,8 @@ class TPE:
 
     The good are the min(ceil(gamma n), 25) lowest losses, the bad the others and the open asks, so that parallel asks differ. Both
     densities are product kernels (kde.py) of one width, `width` · n^(-1 / (4 + d)), mixed with one uniform kernel, the prior. Of
-    `n_candidates` draws around the good observations the one with the largest ratio good / bad is proposed. An ask takes
-    O(n_candidates · n · d).
+    `n_candidates` draws around the good observations the one with the largest ratio good / bad is proposed that is not known yet. An
+    ask takes O(n_candidates · n · d).
 
     Raises:
         ValueError: if a hyperparameter of the method lies outside its range.
@@ -95,10 +95,9 @@ class TPE:
         score = _with_prior(good, drawn) - _with_prior(bad, drawn)
         if self._log_prior:
             score += self._beta / n * self._log_prior(drawn)
-        for point in drawn[np.argsort(-score, kind="stable")]:
-            if cube(self.space).simple or is_legal(point, self.space):
-                return decode(point, self.space)[0], Origin.MODEL
-        return sample(self.space, self.rng), Origin.RANDOM  # every candidate was forbidden
+        falling = drawn[np.argsort(-score, kind="stable")]
+        legal = (point for point in falling if cube(self.space).simple or is_legal(point, self.space))
+        return self._trials.first_new(legal, self.space, self.rng)
 
     def _density(self, points: Floats) -> KDE:
         """Kernels of one width; a category is changed at most as often as a uniform draw would."""

@@ -74,7 +74,8 @@ def keep_networks(directory: Path, training: Training, name: str, arrays: Sequen
         (directory / folder).mkdir(exist_ok=True)
     for path in arrays:
         keep_preprocessor(directory, path.name, path / "preprocessor.pkl")
-    parts = [network_state(learner, path.name, epoch) for learner, path in zip(training.learners, arrays, strict=True)]
+    rates = [entry.values["learning_rate"] for entry in training.entries[: epoch + 1]]
+    parts = [network_state(learner, path.name, rates) for learner, path in zip(training.learners, arrays, strict=True)]
     with replacing(directory / FOLDER / f"{name}.pt") as temporary:
         torch.save(parts, temporary)
     keys = tuple(path.name for path in arrays)
@@ -90,14 +91,21 @@ def keep_preprocessor(directory: Path, key: str, file: Path) -> None:
             shutil.copyfile(file, temporary)
 
 
-def network_state(learner: Learner, view: str, epoch: int) -> dict[str, Any]:
-    """All that is needed to predict with a network, or to train it again on other rows."""
+def network_state(learner: Learner, view: str, rates: Sequence[float]) -> dict[str, Any]:
+    """All that is needed to predict with a network, or to train it again on other rows.
+
+    Args:
+        learner: trains it.
+        view: the key of its preprocessor.
+        rates: learning rate of every entry of its curve, that of the untrained network included: a schedule may have looked at losses.
+    """
     recipe, data = learner.recipe, learner.data
     return {
         "settings": dict(recipe.settings),
         "seed": recipe.seed,
         "horizon": recipe.horizon,
-        "epoch": epoch,
+        "epoch": len(rates) - 1,
+        "rates": list(rates),
         "sizes": [learner.n_features, data.info.n_outputs],
         "cardinalities": list(data.cardinalities),
         "target": [data.y_mean, data.y_scale],

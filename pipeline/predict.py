@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
-from lcbench.errors import UserError, in_words
+from lcbench.errors import UserError, exit_code
 from pipeline.predictor import Predictor
 from pipeline.table import SUFFIXES, read_file
 
@@ -22,16 +23,16 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--to", help="file to write, .csv or .parquet; without it the predictions are printed as CSV")
     options = parser.parse_args(arguments)
-    try:
-        if options.to and not options.to.lower().endswith(SUFFIXES):
-            raise UserError(f"`--to` is {options.to!r}, but must end in one of {', '.join(SUFFIXES)}")
-        predictor = Predictor.load(options.run)
-        table, _ = read_file(Path(options.table), predictor.columns.text)
-        _write(_predicted(predictor, table), options.to)
-    except (UserError, OSError) as error:
-        print(in_words(error), file=sys.stderr)
-        return 2
-    return 0
+    return exit_code(partial(predict, options))
+
+
+def predict(options: argparse.Namespace) -> None:
+    """Read, predict and write."""
+    if options.to and not options.to.lower().endswith(SUFFIXES):
+        raise UserError(f"`--to` is {options.to!r}, but must end in one of {', '.join(SUFFIXES)}")
+    predictor = Predictor.load(options.run)
+    table, _ = read_file(Path(options.table), predictor.columns.text, predictor.columns.names)
+    _write(_predicted(predictor, table), options.to)
 
 
 def _predicted(predictor: Predictor, table: pd.DataFrame) -> pd.DataFrame:

@@ -49,8 +49,12 @@ _REAPING = threading.Lock()
 """Starting a child also asks after all others; two threads that ask at once lose an exit code."""
 STOPPED = "killed because the run was stopped"
 """Why a child did not answer that nothing was wrong with."""
-FULL_DISK = ("No space left on device", "Disk quota exceeded", "file write failed")
-"""What an error says that is none of the trial; the last is torch's."""
+AT_THE_END = "killed at the end of the run's budget"
+"""The same, of what says nothing about its configuration."""
+FULL_DISK = ("No space left on device", "Disk quota exceeded", "file write failed", "requested and", "Not enough free space")
+"""What an error says that is none of the trial: the third is torch's, and numpy's are the last two."""
+NO_MEMORY = ("allocate memory", "out of memory", "bad_alloc", "bad allocation")
+"""What an error says that is no MemoryError: torch's allocators, errno 12, and the C++ of boosters."""
 ERROR_LINES = 12
 """Of a traceback this many lines, the last ones, are kept as the reason."""
 
@@ -127,7 +131,7 @@ def run_in_child(
         stop: a connection whose other end, when closed, kills the child at once.
 
     Raises:
-        OSError: if the disk is full, which is no fault of the trial: it is made again once there is room.
+        OSError: if the disk is full, or no process can be started, which is no fault of the trial: it is made again once there is room.
     """
     context = _context()
     answers, answer = context.Pipe(duplex=False)
@@ -135,7 +139,7 @@ def run_in_child(
     child = context.Process(target=_child, args=(answer, lifeline, limits.memory_mb, function, args), name=name, daemon=True)
     try:
         with _REAPING:
-            child.start()
+            _start(child)
         answer.close()
         lifeline.close()
         message = _await(child, (answers, stop), limits.seconds, deadline)
@@ -146,6 +150,13 @@ def run_in_child(
     if isinstance(message, OSError):
         raise message
     return message
+
+
+def _start(child: Any) -> None:
+    try:
+        child.start()
+    except (EOFError, ConnectionError):  # the fork server dies of a fork that is refused
+        raise OSError(errno.EAGAIN, "no child process could be started: there are too many processes, or too little memory") from None
 
 
 def _end(child: Any) -> int | None:
@@ -160,15 +171,15 @@ def _end(child: Any) -> int | None:
 
 def _await(child: Any, ends: tuple[Connection, Connection | None], seconds: float | None, deadline: float) -> Any | Failure:
     """Two messages come from a child: that it has begun, which starts its time, and its answer."""
-    end, limit, (answers, stop) = deadline, "the end of the run's budget", ends
+    end, reason, (answers, stop) = deadline, AT_THE_END, ends
     try:
         for _ in range(2):
             ready = wait([one for one in ends if one], None if end == float("inf") else max(end - time.monotonic(), 0))
             if answers not in ready:
-                return Failure(Status.TIMEOUT, STOPPED if stop in ready else f"killed at {limit}")
+                return Failure(Status.TIMEOUT, STOPPED if stop in ready else reason)
             message = answers.recv()
             if seconds is not None and time.monotonic() + seconds < deadline:
-                end, limit = time.monotonic() + seconds, f"the time limit of {seconds:g} s"
+                end, reason = time.monotonic() + seconds, f"killed at the time limit of {seconds:g} s"
         return message
     except (EOFError, OSError):  # it died before it answered, or in the middle of its answer
         with _REAPING:
@@ -196,8 +207,8 @@ def _child(answer: Connection, lifeline: Connection, memory_mb: int | None, func
         answer.send(Failure(Status.MEMOUT, f"more memory than the limit of {memory_mb} MB"))
     except Exception as error:  # noqa: BLE001 (a sandbox turns every exception into a value)
         lines = "".join(traceback.format_exception(error)).splitlines()[-ERROR_LINES:]
-        no_memory = any(words in str(error) for words in ("allocate memory", "out of memory"))  # torch's allocators, and errno 12
-        full = any(words in str(error) for words in FULL_DISK)
+        no_memory = any(words in str(error) for words in NO_MEMORY)
+        full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or any(words in str(error) for words in FULL_DISK)
         failure = Failure(Status.MEMOUT if no_memory else Status.CRASHED, "\n".join(lines))
         answer.send(OSError(errno.ENOSPC, f"No space left on device ({lines[-1]})") if full else failure)
 

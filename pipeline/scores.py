@@ -49,13 +49,15 @@ class ClassificationScores:
     def usual(self, outputs: Tensor, y: Tensor) -> Tensor:  # (n, C), (n,) -> (4,)
         """Scores as `names` has them, in float64, nothing of which a device would have to be waited for.
 
-        Balanced accuracy is the mean recall over the classes that occur.
+        Balanced accuracy is the mean recall over the classes that occur. All are NaN where a logit is: what has diverged predicts no class.
         """
         hit, none = (outputs.argmax(1) == y).double(), torch.zeros(len(self.weights), dtype=torch.float64, device=y.device)
         support, hits = none.index_add(0, y, torch.ones_like(hit)), none.index_add(0, y, hit)
         occurs = support > 0
         recall = (hits / support.clamp(min=1)).sum() / occurs.sum()
-        return torch.stack([self.loss(outputs, y).double(), hit.mean(), recall, functional.cross_entropy(outputs, y).double()])
+        plain = functional.cross_entropy(outputs, y).double()
+        known = torch.stack([self.loss(outputs, y).double(), hit.mean(), recall, plain])
+        return torch.where(plain.isnan(), math.nan, known)
 
     def predictions(self, outputs: Tensor) -> NDArray[np.float32]:  # (n, C) -> (n, C)
         """Class probabilities: the softmax of the logits.

@@ -47,13 +47,16 @@ SUFFIXES = (".csv", ".csv.gz", ".parquet", ".pq")
 Wish = Literal["numeric", "categorical"]
 
 
-def read_file(path: Path, text: Mapping[str, Collection[str]] | None = None) -> tuple[pd.DataFrame, tuple[str, ...]]:
+def read_file(
+    path: Path, text: Mapping[str, Collection[str]] | None = None, keep: Collection[str] = ()
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Read a CSV or Parquet file.
 
     Args:
         path: the file.
         text: columns whose cells of a CSV stay as they are written, where pandas would make numbers or booleans of them, with those of
             their categories that it would take for missing cells (`words_for_missing`).
+        keep: columns that are wanted, also one without a name that numbers the rows.
 
     Returns:
         the table with unique text column names, and notes on how it was read.
@@ -78,7 +81,7 @@ def read_file(path: Path, text: Mapping[str, Collection[str]] | None = None) -> 
     table.columns = table.columns.map(str)
     if len(table) == 0:
         raise UserError(f"{path} has no rows under its header: give a table with rows")
-    if _numbers_rows(table):
+    if NAMELESS not in keep and _numbers_rows(table):
         table, notes = table.iloc[:, 1:], (*notes, f"the first column of {path.name}, which has no name and numbers the rows, is left out")
     if not table.columns.is_unique:
         twice = sorted(table.columns[table.columns.duplicated()])
@@ -302,9 +305,10 @@ def _from_text(column: pd.Series, wish: Wish | None) -> tuple[pd.Series, str]:
         return numbers, f"column {column.name!r} holds text, but counts as numeric{others}"
     dates = spelled_dates(column)
     if dates.notna().sum() / len(present) >= NEARLY_ALL:
-        lost_dates = int(len(present) - dates.notna().sum())
-        others = f", and {lost_dates} other cells as missing" if lost_dates else ""
-        return as_seconds(dates), f"column {column.name!r} holds dates, which count as seconds since 1970{others}"
+        seconds = as_seconds(dates).fillna(numbers)  # as a table to predict is read
+        n_numbers, n_lost = int(seconds.notna().sum() - dates.notna().sum()), int(len(present) - seconds.notna().sum())
+        others = (f", and {n_numbers} numbers as such" if n_numbers else "") + (f", and {n_lost} other cells as missing" if n_lost else "")
+        return seconds, f"column {column.name!r} holds dates, which count as seconds since 1970{others}"
     return category(column), ""
 
 

@@ -6,7 +6,7 @@ Notation: n rows, C classes. Importing this module is light: scikit-learn and th
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -183,7 +183,8 @@ def file_task(
         raise UserError(f"`kind` is {kind!r}, but must be classification, regression, or null to decide by the target")
     path, target = Path(path).expanduser(), str(target)
     table, notes = _read_whole(path, target)
-    test, more = _read_whole(Path(test_path).expanduser(), target, _text_of(table, categorical)) if test_path else (table[:0], ())
+    also = {"text": _text_of(table, categorical), "keep": table.columns}
+    test, more = _read_whole(Path(test_path).expanduser(), target, **also) if test_path else (table[:0], ())
     if lacking := sorted(set(table.columns) - set(test.columns)):
         raise UserError(f"{test_path} has no column {lacking[0]!r}, which {path} has: give both files the same columns")
     n_rest, table = len(table), stacked(table, test) if len(test) else table
@@ -223,9 +224,9 @@ def _text_of(table: pd.DataFrame, categorical: Sequence[str]) -> dict[str, set[s
     return {name: words_for_missing(table[name].dropna().map(str).unique()) for name in found}
 
 
-def _read_whole(path: Path, target: str, text: Mapping[str, Collection[str]] | None = None) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """The rows of a file that have a target, and notes; for `text` see `read_file`."""
-    table, notes = read_file(path, text)
+def _read_whole(path: Path, target: str, **options: Any) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """The rows of a file that have a target, and notes; for the options see `read_file`."""
+    table, notes = read_file(path, **options)
     where = f"target {named(target, table, 'target', str(path))!r} of {path}"
     number, missing = with_target(table[target], where)
     table = table[number >= 0].reset_index(drop=True)
@@ -254,6 +255,9 @@ def cross_validated(task: Task, k: int) -> Task:
     if not 2 <= k <= most:
         raise UserError(f"`cross_validation` is {k}, but must be 2..{most} folds, or null to hold out 33 % for validation")
     folds = folded(rest, task.y, k, classes=bool(task.classes))
+    whole = np.bincount(task.y[rest] if task.classes else [])  # (C,)
+    if task.classes and any((np.bincount(task.y[fold], minlength=len(whole)) < whole).sum() < 2 for fold in folds):
+        raise UserError(f"`cross_validation` is {k}, but outside of one of these folds all rows are of one class: choose another number")
     before, _, _ = task.info.split.partition(f", {VALIDATION}")
     info = replace(
         task.info, split=f"{before}, then {k}-fold cross-validation, seed 42", n_train=len(rest) - len(folds[0]), n_val=len(rest)

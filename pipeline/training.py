@@ -70,6 +70,7 @@ class Training:
         *,
         device: str = "cpu",
         clock: Callable[[], float] = time.perf_counter,
+        rates: Sequence[float] = (),
     ) -> None:
         """Build the networks.
 
@@ -79,10 +80,12 @@ class Training:
             metric: is scored too, if it is not one of those that always are.
             device: where dense networks are trained, as torch names it.
             clock: what the seconds of an entry are read from.
+            rates: learning rate of every entry, of a training that is repeated; empty: the schedule tells them.
         """
         self.recipe = recipe
         self.learners = tuple(learner_of(data, recipe, metric, device) for data in folds)
         self._clock = clock
+        self._rates = rates
         self.entries: list[Entry] = []
         self._best: dict[str, Any] = {}
         self._rung = (0, 0.0)
@@ -122,8 +125,7 @@ class Training:
     def advancing(self) -> Work[Entry]:
         """`advance`, which gives way to other trainings wherever it has set a device to work."""
         start, epoch = self._clock(), self.epoch + 1
-        losses = [entry.values.get("val_loss", entry.values["train_loss"]) for entry in self.entries[1:]]
-        rate = learning_rate(self.recipe.settings, epoch, self.recipe.horizon, losses)
+        rate = self._rates[epoch] if self._rates else self._scheduled(epoch)
         measured = []
         for learner in self.learners:
             measured.append((yield from learner.advancing(epoch, rate)))
@@ -132,6 +134,10 @@ class Training:
         self.entries.append(Entry(epoch, before + self._clock() - start, values))
         self._note_best()
         return self.entries[-1]
+
+    def _scheduled(self, epoch: int) -> float:
+        losses = [entry.values.get("val_loss", entry.values["train_loss"]) for entry in self.entries[1:]]
+        return learning_rate(self.recipe.settings, epoch, self.recipe.horizon, losses)
 
     def _note_best(self) -> None:
         """Keep a copy of the best networks, if the training may stop early."""

@@ -18,11 +18,12 @@ from experiments.trajectory import judged
 
 TITLE = "Regret against training time"
 CAPTION = (
-    "Left: the hypervolume of all results so far, which is the area that they dominate in the square of cost (seconds of one "
-    "training, as a part of the median full training of the task) and normalised regret, both from 0 to 1; 1 would be the best of the "
-    "table in no time. Right: the front at the end of the budget, the smallest regret among the trainings that take no longer than a "
-    "cost; nearer to the lower left is better. Both are means over tasks and seeds with bands over seeds. Optimizers of one objective "
-    "stand here, too: a good network that is quick to train is worth more than one that is not."
+    "Left: the hypervolume of all results so far, which is the area that they dominate in the square of cost (seconds of one training, "
+    "as a part of the median full training of the task) and normalised regret, both from 0 to 1; 1 would be the best of the table in no"
+    " time. A result is one point, its best epoch if that is what the study judges, so what trains in full is not credited with the "
+    "shorter trainings on its way. Right: the front at the end of the budget, the smallest regret among the trainings that take no "
+    "longer than a cost; nearer to the lower left is better. Both are means over tasks and seeds with bands over seeds. Optimizers of "
+    "one objective stand here, too: a good network that is quick to train is worth more than one that is not."
 )
 N_COSTS = 49
 """Points of a front, evenly spaced on the logarithm of the cost."""

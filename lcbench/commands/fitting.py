@@ -6,7 +6,7 @@ import os
 import time
 import zlib
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
@@ -28,9 +28,10 @@ from lcbench.query import Status
 from lcbench.rungs import RUNGS
 from lcbench.schema import STATUSES, UNFINISHED
 from lcbench.space import encode, sample
-from lcbench.store import FittedModel, write_curves
+from lcbench.store import FittedModel, names_of, write_curves
 from lcbench.surrogate.models import FORMAT_VERSION
 from lcbench.surrogate_benchmark import bounds_of, is_maximised
+from lcbench.table import CurveTable
 from lcbench.tabular import TabularBenchmark
 
 HELP = "learn the recorded curves, so that any configuration can be asked for"
@@ -38,6 +39,8 @@ DESCRIPTION = """Fit a surrogate to every task of a database: one model per colu
 several kinds; models and their quality report are stored in the database (`python -m lcbench info DB` prints it).
 What is fitted already is kept unless its curves have changed, so an interrupted command goes on where it stood."""
 
+FEWEST = 20
+"""Trainings: of fewer none can be held out."""
 N_RANDOM = 2000
 """Random configurations among which the reference of regret is sought."""
 
@@ -76,25 +79,17 @@ def run(options: Namespace, console: Console) -> int:
     kept = _sound(database, console)
     new: list[FittedModel] = []
     start = time.monotonic()
-    for task, space in database.names:
-        if task not in tasks or not len(database.table(task, space)):
+    for name in database.names:
+        if name[0] not in tasks or not len(before := database.table(*name)):
             continue
-        known = {} if options.again else kept
-        todo = [job for job in _jobs(database, task, space, options) if not _is_current(known.get((task, space, job.column)), job)]
-        with progress_bar(console) as progress:
-            for done, model in enumerate(_fitted(todo, options.workers or cores()), start=1):
-                kept[model.task, model.space, model.column] = model
-                new.append(model)
-                progress(done, len(todo), f"{task}: {model.column}")
-        if todo:
-            with turns(database.path):  # another command may have added tables or models meanwhile
-                database = Database(options.database)
-                kept = _sound(database, Console(quiet=True)) | {name: model for name, model in kept.items() if name[:2] == (task, space)}
-                tables = (database.checked(*name) for name in database.names)
-                write_curves(database.path, tables, layout=database.layout, models=kept.values())
+        jobs = [job for job in _jobs(database, *name, options) if not _has_few(job, console)]
+        if todo := [job for job in jobs if options.again or not _is_current(kept.get((*name, job.column)), job)]:
+            new += (learnt := _learnt(todo, options.workers or cores(), console))
+            kept |= {(*name, model.column): model for model in learnt}
+            kept = _stored(options.database, before, {at: model for at, model in kept.items() if at[:2] == name})
     shown = [model for model in kept.values() if model.task in tasks]
     if not shown:
-        raise UserError(f"{options.database} has no trainings to learn from: nothing was fitted")
+        raise UserError(f"{options.database} has not enough trainings to learn from, which are {FEWEST} on a task: nothing was fitted")
     one = len({(model.task, model.space) for model in shown}) == 1
     console.print(quality_page(shown, console.width) if one else quality_overview(shown))
     console.print(
@@ -102,6 +97,40 @@ def run(options: Namespace, console: Console) -> int:
         soft_wrap=True,
     )
     return 0
+
+
+def _has_few(job: Job, console: Console) -> bool:
+    """Whether there are too few trainings to hold any out, which is said."""
+    if few := len(job.X) < FEWEST:
+        said = f"{job.column!r} on {job.task!r} is not fitted: it has {len(job.X)} trainings, and {FEWEST} are the least to be measured"
+        console.print(Text(f"note: {said}"), soft_wrap=True)
+    return few
+
+
+def _learnt(jobs: list[Job], workers: int, console: Console) -> list[FittedModel]:
+    models = []
+    with progress_bar(console) as progress:
+        for model in _fitted(jobs, workers):
+            models.append(model)
+            progress(len(models), len(jobs), f"{model.task}: {model.column}")
+    return models
+
+
+def _stored(path: Path, learnt_from: CurveTable, models: Mapping[tuple[str, str, str], FittedModel]) -> dict[Any, FittedModel]:
+    """Write all models of a table into the database, to which other commands may have added something meanwhile; all that it has then.
+
+    Raises:
+        UserError: if the table is not the one any more that was learnt from.
+    """
+    with turns(path):
+        database, name = Database(path), names_of(learnt_from)
+        now = database.table(*name) if name in database.names else None
+        same = ("key", "seed", "horizon", "length", "status")
+        if now is None or not all(np.array_equal(learnt_from.columns[column], now.columns[column]) for column in same):
+            raise UserError(f"the table of {name[0]!r} was changed while it was learnt; the same command learns it anew")
+        kept = _sound(database, Console(quiet=True)) | dict(models)
+        write_curves(path, (database.checked(*one) for one in database.names), layout=database.layout, models=kept.values())
+    return kept
 
 
 def _sound(database: Database, console: Console) -> dict[tuple[str, str, str], FittedModel]:
@@ -160,13 +189,11 @@ def fit(job: Job) -> FittedModel:
     """Learn one column.
 
     Raises:
-        UserError: if there are too few trainings to hold any out.
+        UserError: if it cannot be learnt.
     """
     from lcbench.surrogate.fitting import fit_surrogate
 
     last = job.Y.shape[1] - 1
-    if len(job.X) < 20:
-        raise UserError(f"{job.task!r} has {len(job.X)} trainings, but a surrogate needs at least 20 to be measured")
     rungs = [epoch for epoch in RUNGS if epoch < last] + [last]
     increasing = job.column == "seconds"
     try:

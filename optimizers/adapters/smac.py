@@ -26,6 +26,7 @@ class SMAC(Peer):
     method: ClassVar[str] = "multi_fidelity"
     rank_based: ClassVar[bool] = False
     costly: ClassVar[bool] = True
+    takes_others: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if self.n_initial < 1:

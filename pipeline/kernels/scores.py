@@ -12,7 +12,10 @@ from pipeline.kernels.blas import compiled
 
 @compiled
 def class_scores(outputs: NDArray, y: NDArray, weights: NDArray) -> tuple[float, ...]:  # (n, C), (n,), (C,)
-    """Weighted mean cross-entropy, accuracy, balanced accuracy over the classes that occur, and mean cross-entropy of logits."""
+    """Weighted mean cross-entropy, accuracy, balanced accuracy over the classes that occur, and mean cross-entropy of logits.
+
+    All are NaN where a logit is: what has diverged predicts no class.
+    """
     n, n_classes = outputs.shape
     support, recalled = np.zeros(n_classes), np.zeros(n_classes)
     weighted, plain, weight = 0.0, 0.0, 0.0
@@ -30,6 +33,8 @@ def class_scores(outputs: NDArray, y: NDArray, weights: NDArray) -> tuple[float,
         plain += loss
         support[y[i]] += 1
         recalled[y[i]] += best == y[i]
+    if math.isnan(plain):
+        return plain, plain, plain, plain
     recall, hits, n_present = 0.0, 0.0, 0
     for c in range(n_classes):
         hits += recalled[c]

@@ -78,11 +78,14 @@ def _used(path: Path, info: TaskInfo) -> Prepared | None:
 
 
 def _make_room(directory: Path) -> None:
-    """Remove the arrays that were asked for longest ago, if all together take more than `MOST_BYTES`."""
+    """Remove what a killed process left half written, and, if all arrays take more than `MOST_BYTES`, those asked for longest ago."""
     found = []
     for path in directory.iterdir():
         with suppress(OSError):  # another process may do the same
-            if path.name != "raw" and not path.name.startswith("."):
+            if path.name.startswith("."):
+                if time.time() - max(file.stat().st_mtime for file in (path, *path.iterdir())) > RECENT_SECONDS:
+                    shutil.rmtree(path, ignore_errors=True)
+            elif path.name != "raw":
                 found.append((path.stat().st_mtime, path, sum(file.stat().st_size for file in path.iterdir())))
     room = MOST_BYTES
     for asked_for, path, size in sorted(found, reverse=True):
@@ -124,9 +127,13 @@ def make(raw: RawTable, settings: Mapping[str, Any], seed: int) -> tuple[Prepare
 def _keep(data: Prepared, preprocessor: Preprocessor, path: Path) -> None:
     """Write a folder of the cache, whole or not at all; where another process was faster, what it wrote stays."""
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")  # other machines may write here, too
-    data.save(temporary)
-    with (temporary / "preprocessor.pkl").open("wb") as file:
-        pickle.dump(preprocessor, file)
+    try:
+        data.save(temporary)
+        with (temporary / "preprocessor.pkl").open("wb") as file:
+            pickle.dump(preprocessor, file)
+    except BaseException:  # a full disk shall not stay full
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
     try:
         temporary.rename(path)
     except OSError:

@@ -1,6 +1,7 @@
 """The ablation: what a run would have answered at every moment, from real runs, as a table and a figure."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -51,6 +52,15 @@ def test_the_grid_holds_means_and_standard_errors_of_the_seeds(runs):
     assert last.loc["+ traditional", "high"] - last.loc["+ traditional", "value"] == pytest.approx(np.std(scores, ddof=1) / 2**0.5)
     assert table(found).loc["iris", "+ traditional"] == pytest.approx(np.mean(scores))
     assert found["value"].isna().any()  # before the first answer there is none
+
+
+def test_runs_without_test_rows_are_one_sentence(runs, tmp_path, capsys):
+    shutil.copytree(runs, tmp_path / "copy")
+    path = sorted((tmp_path / "copy" / "portfolio").glob("live/iris/*/*/*/summary.json"))[0]
+    summary = json.loads(path.read_text())
+    path.write_text(json.dumps(summary | {"split": summary["split"] | {"n_test": 0}}))
+    assert main([str(tmp_path / "copy")]) == 2
+    assert "has no test rows, so that nothing can be compared" in capsys.readouterr().err
 
 
 def test_one_command_draws_the_figure(runs, tmp_path, capsys):

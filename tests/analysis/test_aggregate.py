@@ -62,9 +62,10 @@ def test_a_missing_value_makes_its_point_missing_and_no_other(statistic):
     assert np.isnan(low).tolist() == np.isnan(high).tolist() == [False, True, False, False]
 
 
-def test_every_task_has_as_many_draws_as_seeds():
+def test_every_task_has_the_same_draws_and_as_many_as_seeds():
     counts = resample_counts(5, 7, 100, np.random.default_rng(0)).reshape(100, 5, 7)
     assert (counts.sum(axis=2) == 7).all()
+    assert (counts == counts[:, :1]).all()
     assert counts.var(axis=0).min() > 0.3  # of a binomial with 7 draws: 0.86
 
 
@@ -88,17 +89,19 @@ def test_runs_last_points_first():
     assert by_point(values)[1 * 4 + 2].tolist() == values[1, :, :, 2].ravel().tolist()
 
 
-def test_a_band_covers_the_mean_about_as_often_as_it_says():
+@pytest.mark.parametrize("shared", [0.0, 0.3])
+def test_a_band_covers_the_mean_about_as_often_as_it_says(shared):
+    """Also where a part of the luck of a seed is the same on all tasks."""
     rng = np.random.default_rng(0)
     centres = np.array([0.0, 5.0, -3.0])  # tasks differ far more than seeds: a bootstrap that mixed tasks would have bands of width 1
     covered, widths = 0, []
     for _ in range(300):
-        runs = centres[:, None] + rng.normal(size=(3, 30))
+        runs = centres[:, None] + np.sqrt(shared) * rng.normal(size=30) + np.sqrt(1 - shared) * rng.normal(size=(3, 30))
         _, low, high = summary(runs[None, :, :, None], "mean", n_boot=300, level=0.9, rng=rng)
         covered += low[0, 0] <= centres.mean() <= high[0, 0]
         widths.append(high[0, 0] - low[0, 0])
     assert 0.84 < covered / 300 < 0.94
-    assert np.mean(widths) == pytest.approx(2 * 1.645 / np.sqrt(90), rel=0.1)
+    assert np.mean(widths) == pytest.approx(2 * 1.645 * np.sqrt((1 + 2 * shared) / 90), rel=0.1)
 
 
 @given(arrays(float, (5, 3), elements=st.sampled_from([0.0, 1.0, 2.0, np.nan])))
@@ -113,15 +116,20 @@ def test_ranks_by_brute_force(values):
         assert ranked[:, j].tolist() == scipy.stats.rankdata(column).tolist()
 
 
-def test_the_detectable_difference_is_detected_as_often_as_it_says():
+@pytest.mark.parametrize("shared", [0.0, 0.3])
+def test_the_detectable_difference_is_detected_as_often_as_it_says(shared):
     rng = np.random.default_rng(0)
-    spread = np.array([0.5, 1.0, 2.0])[None, :, None]
-    difference = detectable_difference(spread * rng.normal(size=(2, 3, 4000))) * np.sqrt(4000 / 40)  # for 40 seeds
+    spread = np.array([0.5, 1.0, 2.0])[:, None]
+
+    def runs(n_seeds):
+        return spread * (np.sqrt(shared) * rng.normal(size=n_seeds) + np.sqrt(1 - shared) * rng.normal(size=(3, n_seeds)))
+
+    difference = detectable_difference(np.stack([runs(4000), runs(4000)])) * np.sqrt(4000 / 40)  # for 40 seeds
     found = 0
     for _ in range(500):
-        a, b = (spread[0] * rng.normal(size=(3, 40)) for _ in range(2))
+        a, b = runs(40), runs(40)
         gap = (b + difference).mean() - a.mean()
-        error = np.sqrt(((a.var(axis=1, ddof=1) + b.var(axis=1, ddof=1)) / 40 / 9).sum())
+        error = np.sqrt((a.mean(axis=0).var(ddof=1) + b.mean(axis=0).var(ddof=1)) / 40)
         found += abs(gap / error) > 1.96
     assert 0.74 < found / 500 < 0.86
     assert np.isnan(detectable_difference(np.zeros((2, 3, 1))))

@@ -481,6 +481,16 @@ def test_a_training_that_lost_a_record_to_the_disk_is_made_again(tmp_path, kind)
     assert Recording.of("wine", journal.parent.parent).n_good == 3
 
 
+def test_what_the_database_has_and_the_journal_has_lost_stays(tmp_path):
+    before = run(tmp_path, "tasks=wine", "configs=3")
+    journal = tmp_path / "default/wine/lcbench/journals/collect.journal"
+    journal.write_bytes(b"".join(journal.read_bytes().splitlines(keepends=True)[:4]))
+    with CollectionDirectory(tmp_path / "default") as collection:
+        collection.pack()
+    assert_equal(tables(tmp_path / "default"), before)
+    assert_equal(run(tmp_path, "tasks=wine", "configs=3"), before)
+
+
 def test_surrogates_stay_where_nothing_was_recorded(tmp_path):
     database = tmp_path / "default/database.h5"
     run(tmp_path, "tasks=wine,iris", "configs=2", "seeds=1")

@@ -208,6 +208,8 @@ def test_it_works_inside_of_a_pipeline_and_of_cross_validation():
         ({"cross_validation": 1000}, r"`cross_validation` is 1000, but must be 2\.\.120 folds"),
         ({"n_jobs": -3}, "`n_jobs` is -3, but must be at least 1"),
         ({"trials": None}, "`seconds` and `trials` are both None"),
+        ({"seconds": -3}, "`seconds` is -3, but must be above 0"),
+        ({"random_state": -1}, "`random_state` is -1"),
         ({"ensemble_size": 0}, "`ensemble_size` is 0, but must be at least 1"),
         ({"refit_at_end": "yes"}, "`refit_at_end` is 'yes', but must be True or False"),
         ({"overrides": ("seed=3",)}, "`overrides` has 'seed=3', but seed is decided by the parameters and the table"),

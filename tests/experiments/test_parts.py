@@ -12,11 +12,12 @@ from rich.console import Console
 
 from experiments.config import Budget, BudgetConfig
 from experiments.cost import Account, Spent, WallClock
-from experiments.display import LiveDisplay, PlainDisplay, clock_text, sparkline
+from experiments.display import LiveDisplay, PlainDisplay, clock_text
 from experiments.incumbent import check_policy, incumbent, judged
 from experiments.plan import plan, plan_table, show_plan
 from experiments.progress import Progress
 from experiments.report import _best_table, describe_incumbent
+from lcbench.commands.words import spark
 from lcbench.curve import LearningCurve
 from lcbench.errors import UserError
 from lcbench.metric import METRICS
@@ -182,12 +183,12 @@ def test_a_display_survives_brackets_in_an_error():
     assert "task [/b]" in text.getvalue()
 
 
-def test_sparkline_draws_the_whole_range_and_shortens_long_curves():
-    assert sparkline([0.0, 1.0]) == "▁█"
-    assert sparkline([2.0, 2.0, 2.0]) == "▁▁▁"
-    assert sparkline([0.0, float("nan"), 1.0]) == "▁ █"
-    assert sparkline([]) == ""
-    assert len(sparkline(list(np.linspace(0, 1, 500)))) == 40
+def test_a_line_of_blocks_draws_the_whole_range_and_shortens_long_curves():
+    assert spark(np.array([0.0, 1.0])) == "▁█"
+    assert spark(np.array([2.0, 2.0, 2.0])) == "▁▁▁"
+    assert spark(np.array([0.0, np.nan, 1.0])) == "▁█"
+    assert spark(np.empty(0)) == ""
+    assert len(spark(np.linspace(0, 1, 500))) == 40
 
 
 def test_clock_text():

@@ -20,6 +20,7 @@ from experiments.portfolio import main
 from lcbench.database import Database
 from lcbench.errors import UserError
 from lcbench.journal import Journal
+from lcbench.query import Origin
 from lcbench.recording import epoch_record, training_record
 from lcbench.rundir import write_header
 from lcbench.space import key, lcbench_space, plain
@@ -29,6 +30,8 @@ from lcbench.task import TaskInfo
 from optimizers.greedy import greedy, regrets_of
 from optimizers.portfolio import read_members
 from optimizers.portfolio_file import read_portfolio
+from optimizers.random_search import RandomSearch
+from optimizers.rungs import ladder
 from pipeline.spaces import apt2021
 from tests.lcbench.curve_strategies import TASK
 from tests.lcbench.tables import fake_table, fake_training
@@ -330,3 +333,27 @@ def test_its_yaml_names_it_and_none_is_none(words, path):
         config = compose("run", words)
     assert build.portfolio_path(config, SimpleNamespace(with_portfolio=False)) == path
     assert str(ROOT) not in str(config.portfolio)  # where it lies does not make another run of it
+
+
+def configured(*words):
+    register()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("run", words)
+
+
+PRIOR = ("prior=beliefs", "prior.beliefs={batch_size: {mean: 64, std: 0.1}}")
+
+
+def test_beliefs_leave_the_default_portfolio_in_its_place():
+    config = configured("space=apt2021", *PRIOR)
+    space = apt2021.space(TaskInfo("any", "classification", None, 0, "drawn", 900, 100, 100, 9, 2, 3)).space
+    optimizer = build.build_optimizer(config, space, ladder(50, 6, 2))
+    assert [optimizer.ask().origin for _ in range(8)] == [Origin.PORTFOLIO] * 8
+
+
+@pytest.mark.parametrize("words", [PRIOR, ("portfolio=greedy2021",)])
+def test_what_cannot_learn_from_others_is_refused_before_it_trains(words, monkeypatch):
+    monkeypatch.setattr(RandomSearch, "takes_others", False, raising=False)
+    with pytest.raises(UserError, match="`optimizer` is 'random', which cannot learn from configurations that it did not propose"):
+        build.build_optimizer(configured("optimizer=random", *words), lcbench_space(), ladder(50, 6, 2))
+    build.build_optimizer(configured("optimizer=random"), lcbench_space(), ladder(50, 6, 2))

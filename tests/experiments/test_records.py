@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
+from ConfigSpace import ConfigurationSpace
 
 from experiments.cost import Spent, WallClock
 from experiments.loop import Asked, Told
@@ -41,6 +42,7 @@ def _record(directory, query, curve):
 @pytest.fixture
 def log(tmp_path):
     with RunDirectory(tmp_path / "run", CONFIG) as directory:
+        directory.begin()
         log = TrainingLog(directory.path, WallClock(None), Spent(), lambda query: 50)
         yield directory.path, log
         log.close()
@@ -148,6 +150,32 @@ def test_identity_ignores_how_a_run_is_made_and_nothing_else(log):
         _reopened(path, CONFIG | {"optimizer": {"name": "bohb", "eta": 3}}),
     ):
         pass
+
+
+def test_a_finished_run_stays_one_until_its_extension_begins(log):
+    path, events = log
+    events.note("session")
+    copy, larger = shutil.copytree(path, path.with_name("copy")), CONFIG | {"budget": {"trials": 9}}
+    with RunDirectory(copy, CONFIG) as directory:
+        directory.finish({"n_trials": 4})
+    with RunDirectory(copy, larger, extend=True) as directory:  # and then its table cannot be loaded
+        assert not directory.finished
+    with RunDirectory(copy, CONFIG) as directory:
+        assert directory.finished
+    with RunDirectory(copy, larger, extend=True) as directory:
+        directory.begin()
+    with RunDirectory(copy, larger) as directory:
+        assert not directory.finished
+    with pytest.raises(UserError, match=r"`budget\.trials` was 9 and is now 4"):
+        RunDirectory(copy, CONFIG)
+
+
+def test_a_recorded_configuration_that_is_legal_no_more_is_one_sentence(log):
+    path, events = log
+    events.asked(_query(), admitted=True)
+    narrow = ConfigurationSpace(space={"batch_size": (1, 2)})
+    with _reopened(path) as directory, pytest.raises(UserError, match="the configuration has 'learning_rate'"):
+        list(directory.history(narrow))
 
 
 def test_a_directory_in_which_nothing_was_recorded_takes_any_configuration(tmp_path):

@@ -14,9 +14,9 @@ from rich.console import Console
 
 from experiments import refit
 from experiments.build import config_of
-from experiments.records import lock
 from experiments.refit import Refit
 from lcbench.errors import UserError
+from lcbench.files import held
 from lcbench.metric import METRICS
 from lcbench.query import Status
 from pipeline.predictor import Predictor, assemble, description
@@ -259,7 +259,7 @@ def test_only_train_and_all_can_be_refitted_on(copy, capsys):
 
 
 def test_a_run_that_goes_on_is_not_refitted(copy, capsys):
-    with closing(lock(copy / ".lock")):
+    with closing(held(copy, "wait")):
         assert refit.main([str(copy)]) == 2
     assert "another process is working in" in capsys.readouterr().err
     (copy / "DONE").unlink()

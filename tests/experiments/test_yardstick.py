@@ -81,6 +81,13 @@ def test_an_ensemble_is_no_rival_of_itself():
     assert table(_scores(ensemble=[0.9], refitted=[0.8], single=[0.85]), "refitted")["place"].iloc[0] == "behind single by 0.05"
 
 
+def test_models_of_the_same_runs_are_compared_seed_by_seed():
+    found = table(_scores(ensemble=[0.80, 0.90], single=[0.81, 0.91]), "ensemble")
+    assert found["place"].iloc[0] == "behind single by 0.01"
+    found = table(_scores(ensemble=[0.80, 0.90], single=[0.88, 0.86]), "ensemble")
+    assert found["place"].iloc[0] == "within 1 s.e."
+
+
 def test_two_methods_on_a_task_are_two_lines():
     one, other = _scores(ensemble=[0.8, 0.9], CatBoost=[0.7, 0.7]), _scores(ensemble=[0.6, 0.5], CatBoost=[0.7, 0.7])
     found = table(pd.concat([one, other.assign(optimizer="random")]), "ensemble").set_index("task")

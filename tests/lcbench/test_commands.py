@@ -444,3 +444,30 @@ def test_a_damaged_surrogate_is_fitted_again_and_the_layout_stays(tmp_path, caps
     assert Database(path).layout == "compressed"
     for old, again in zip(before, Database(path).fitted(TASK.name), strict=True):
         assert all(np.array_equal(old.arrays[name], again.arrays[name]) for name in old.arrays)
+
+
+def test_a_task_with_few_trainings_is_named_and_the_others_are_fitted(tmp_path, capsys):
+    path = tmp_path / "three.h5"
+    named = {n: dataclasses.replace(TASK, name=name) for name, n in {"a": 30, "b": 12, "c": 31}.items()}
+    write_curves(path, [fake_table(n, task=task) for n, task in named.items()])
+    assert main(["fit-surrogate", str(path), "--columns", "val_accuracy", "--workers", "1"]) == 0
+    shown = capsys.readouterr().out
+    assert "note: 'val_accuracy' on 'b' is not fitted: it has 12 trainings, and 20 are the least" in " ".join(shown.split())
+    assert sorted(task for task, _ in Database(path).models) == ["a", "c"]
+    write_curves(path, [fake_table(12)])
+    assert "has not enough trainings to learn from, which are 20 on a task" in _refused(capsys, "fit-surrogate", str(path))
+
+
+def test_what_was_learnt_of_a_table_that_has_changed_meanwhile_is_not_kept(tmp_path, capsys, monkeypatch):
+    path = tmp_path / "one.h5"
+    write_curves(path, [fake_table(30)])
+
+    def meanwhile(jobs, workers):
+        yield from fitted(jobs, workers)
+        write_curves(path, [fake_table(40)])
+
+    fitted = fitting._fitted
+    monkeypatch.setattr(fitting, "_fitted", meanwhile)
+    said = _refused(capsys, "fit-surrogate", str(path), "--columns", "val_accuracy", "--workers", "1")
+    assert "the table of 'vehicle' was changed while it was learnt" in said
+    assert not Database(path).models and len(Database(path).table("vehicle")) == 40

@@ -32,6 +32,20 @@ def test_the_longer_of_two_trainings_counts():
     assert [row.configuration for row in merged.trainings] == [fake_training(i).configuration for i in (0, 1, 2, 3)]
 
 
+@pytest.mark.parametrize(("then", "now"), [("unfinished", "crashed"), ("unfinished", "success"), ("success", "timeout")])
+def test_a_training_that_has_ended_since_counts_although_it_is_no_longer(then, now):
+    short = LearningCurve(np.arange(2), [0.0, 1.0], {"val_accuracy": [0.1, 0.2]})
+    old, new = (fake_table(2, more=[fake_training(2, curve=short, status=status, error=status)]) for status in (then, now))
+    for tables in ((old, new), (new, old)):
+        last = merge(tables).trainings[-1]
+        assert (last.status, last.error) == (now, now)
+
+
+def test_of_two_equal_endings_the_earlier_counts():
+    ended, again = (fake_table(1, more=[fake_training(1, status="crashed", error=error)]) for error in ("first", "second"))
+    assert merge([ended, again]).trainings[-1].error == "first"
+
+
 def test_trials_are_numbered_anew_only_where_they_collide():
     other = CurveTable.of(
         task=fake_table(0).task, space=SPACE, objective="val_accuracy", trainings=[dataclasses.replace(fake_training(7), trial=0)]

@@ -191,6 +191,13 @@ def test_a_training_that_ended_early_answers_with_its_status():
     assert benchmark.query_best()[0] != 2
 
 
+def test_an_accuracy_that_was_recorded_of_a_network_of_nan_is_no_success():
+    broken = LearningCurve(np.arange(3), [0.0, 1.0, 2.0], {"val_accuracy": [0.1, 0.2, 0.9]})
+    benchmark = TabularBenchmark(fake_table(2, more=[fake_training(2, status="diverged", error="loss is nan", curve=broken)]))
+    assert benchmark.evaluate(_query(2, 1)).ok
+    assert (benchmark.evaluate(_query(2, 2)).status, benchmark.evaluate(_query(2, 2)).error) == (Status.DIVERGED, "loss is nan")
+
+
 def test_an_unfinished_training_is_a_failure_beyond_its_end():
     short = LearningCurve(np.arange(3), [0.0, 1.0, 2.0], {"val_accuracy": [0.1, 0.2, 0.3]})
     benchmark = TabularBenchmark(fake_table(1, more=[fake_training(1, status="unfinished", curve=short)]))

@@ -71,10 +71,10 @@ def test_the_marginal_likelihood_finds_what_matters():
 
 def test_the_model_knows_where_it_has_data():
     optimizer, (x, y) = make(SQUARE), some_data()
-    mean, std = optimizer._model(x, y)(x)
+    mean, std = optimizer._model(x, y)[0](x)
     assert mean == pytest.approx(y, abs=0.05)
     x = x * [0.5, 1]
-    far = optimizer._model(x, wave(x))(np.array([[1.0, 0.5]]))[1]
+    far = optimizer._model(x, wave(x))[0](np.array([[1.0, 0.5]]))[1]
     assert far[0] > 5 * std.max()
 
 
@@ -84,13 +84,33 @@ def test_what_is_believed_of_open_asks_moves_no_mean_but_ends_the_doubt():
     x, y = optimizer._embed(optimizer._seen.points), optimizer._seen.standardised()
     optimizer._model(x, y)
     points = np.random.default_rng(1).random((50, 2))
-    before = optimizer._model(x, y)(points)
+    before = optimizer._model(x, y)[0](points)
     waiting = optimizer._embed(encode([optimizer.ask().configuration], SQUARE))
     doubt = optimizer._fit(x, y, keep=True).predict(waiting, return_std=True)[1]
-    after = optimizer._model(x, y)
+    after = optimizer._model(x, y)[0]
     assert after(points)[0] == pytest.approx(before[0], abs=1e-4)
     assert (after(points)[1] <= before[1] + 1e-6).all()
     assert after(waiting)[1] < doubt
+
+
+def test_the_doubt_is_about_the_function_and_not_about_its_noise():
+    optimizer, (x, y) = make(SQUARE), some_data()
+    y = y + np.random.default_rng(2).normal(scale=0.5, size=len(y))
+    predict, _ = optimizer._model(x, y)
+    process = optimizer._fit(x, y, keep=True)
+    assert (noise := process.kernel_.k2.noise_level) > 0.1
+    assert predict(x)[1] ** 2 == pytest.approx(posterior(process, x, y, x)[1] - noise, abs=1e-5)
+
+
+def test_what_is_believed_of_an_open_ask_is_to_be_improved_on():
+    optimizer = make(SQUARE)
+    drive(optimizer, FakeBenchmark(SQUARE), 12)
+    x, y = optimizer._embed(optimizer._seen.points), optimizer._seen.standardised()
+    assert optimizer._model(x, y)[1] == y.min()
+    process = optimizer._fit(x, y, keep=True)
+    believed = [process.predict(optimizer._embed(encode([optimizer.ask().configuration], SQUARE)))[0] for _ in range(4)]
+    assert min(believed) < y.min()
+    assert optimizer._model(x, y)[1] == pytest.approx(min(believed), abs=1e-3)
 
 
 @pytest.mark.parametrize("space", [lcbench_space, mixed_space])

@@ -168,3 +168,21 @@ def test_every_trial_is_trained_in_full():
 def test_bad_settings_are_refused(sigma):
     with pytest.raises(ValueError, match=f"`sigma` is {sigma}, but must be above 0"):
         make(lcbench_space(), sigma=sigma)
+
+
+def test_a_plateau_ends_in_a_new_beginning_that_learns_nothing_of_the_old_one():
+    optimizer, benchmark = make(floats(2)), FakeBenchmark(floats(2))
+    first, waiting = optimizer._strategy, []
+    for _ in range(2000):
+        waiting.append(optimizer.ask())
+        if len(waiting) > 10:
+            optimizer.tell(replace(benchmark.evaluate(waiting.pop(0)), loss=0.5))
+        if optimizer._strategy is not first:
+            break
+    second = optimizer._strategy
+    assert second is not first
+    for query in waiting:
+        optimizer.tell(benchmark.evaluate(query))
+    assert optimizer._strategy is second
+    assert second.generation == 0
+    assert not optimizer._told

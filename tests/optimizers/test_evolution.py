@@ -86,3 +86,10 @@ def test_initial_trials_may_all_be_open():
     assert {query.origin for query in queries} == {Origin.INITIAL}
     optimizer.tell(benchmark.evaluate(queries[-1]))
     assert optimizer.ask().origin is Origin.MODEL
+
+
+def test_what_a_mutation_activates_is_drawn():
+    space = mixed_space()
+    parent = next(c for c in (sample(space, np.random.default_rng(seed)) for seed in range(50)) if c["optimizer"] != "sgd")
+    momenta = {child["momentum"] for child in children_of(parent, space, 300) if "momentum" in child}
+    assert len(momenta) > 20

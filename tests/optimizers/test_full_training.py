@@ -1,4 +1,4 @@
-"""Grid, Sobol and evolution: what each of them promises beyond the laws."""
+"""Grid, Sobol and evolution: what each of them promises beyond the laws; and that no model proposes what is known."""
 
 import numpy as np
 import pytest
@@ -7,10 +7,13 @@ from scipy.stats import qmc
 
 from lcbench.query import Origin
 from lcbench.space import encode, key, lcbench_space
+from optimizers.bayesian import GaussianProcessSearch
 from optimizers.evolution import RegularizedEvolution
+from optimizers.forest import RandomForestSearch
 from optimizers.grid import GridSearch
 from optimizers.rungs import ladder
 from optimizers.sobol import SobolSearch
+from optimizers.tpe import TPE
 from tests.fakes import FakeBenchmark, mixed_space
 from tests.laws.test_optimizers import drive
 
@@ -63,6 +66,17 @@ def test_sobol_gives_every_whole_number_its_share():
     drawn = [optimizer.ask().configuration for _ in range(256)]
     assert abs(sum(configuration["n"] == 1 for configuration in drawn) - 128) <= 2
     assert all(abs(sum(configuration["c"] == c for configuration in drawn) - 64) <= 2 for c in "abcd")
+
+
+@pytest.mark.parametrize("n_open", [1, 3])
+@pytest.mark.parametrize("method", [GaussianProcessSearch, RandomForestSearch, TPE])
+def test_a_model_proposes_nothing_that_is_known_until_everything_is(method, n_open):
+    space = ConfigurationSpace(space=[CategoricalHyperparameter("c", ["a", "b", "c", "d"]), UniformIntegerHyperparameter("n", 1, 4)])
+    asked, _ = drive(make(method, space, n_initial=3), FakeBenchmark(space), 30, n_open=n_open)
+    by_model = [i for i, query in enumerate(asked) if query.origin is Origin.MODEL]
+    known = [{key(query.configuration) for query in asked[:i]} for i in range(30)]
+    assert len(by_model) > 5
+    assert not [i for i in by_model if key(asked[i].configuration) in known[i]]
 
 
 @pytest.mark.parametrize("space", [lcbench_space, mixed_space])

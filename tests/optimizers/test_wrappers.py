@@ -205,6 +205,37 @@ def test_the_weight_of_a_model_is_that_of_the_paper():
     assert (proposed[:, 0] <= 0.5).mean() > 0.95
 
 
+@pytest.mark.parametrize("name", ["cmaes", "freeze_thaw", "evolution", "dehb"])
+def test_a_method_that_cannot_weigh_gives_way_wherever_it_begins_a_trial(name):
+    space = lcbench_space()
+    optimizer = with_prior(name, space, beliefs=GOOD, beta=1e9)
+    asked, _ = drive(optimizer, FakeBenchmark(space), 40)
+    assert {query.origin for query in asked} <= {Origin.PRIOR, Origin.PROMOTION}
+    assert sum(query.origin is Origin.PRIOR for query in asked) > 3
+
+
+def test_beliefs_about_what_is_inactive_say_nothing():
+    """Also where a model has filled the entry in."""
+    space = mixed_space()
+    name, hp = next((name, space[name]) for name in space if space.parent_conditions_of[name] and hasattr(space[name], "upper"))
+    believed = Beliefs(space, {name: {"mean": hp.default_value, "std": 0.1}})
+    configurations = [sample(space, np.random.default_rng(seed)) for seed in range(40)]
+    points = encode(configurations, space)
+    filled = np.where(np.isnan(points), 0.5, points)
+    active = np.array([name in configuration for configuration in configurations])
+    assert 0 < active.sum() < 40
+    densities = believed.log_density(filled)
+    assert (densities[~active] == 0).all()
+    assert (densities[active] != 0).all()
+    np.testing.assert_array_equal(densities, believed.log_density(points))
+
+
+@pytest.mark.parametrize("wrapped", [with_portfolio, with_prior])
+def test_a_wrapper_is_as_costly_as_what_it_wraps(wrapped):
+    assert wrapped("bo", lcbench_space()).costly
+    assert not wrapped("bohb", lcbench_space()).costly
+
+
 def test_draws_from_the_prior_become_rare():
     space = lcbench_space()
     optimizer = Prior(

@@ -10,11 +10,13 @@ import torch
 from lcbench.task import TaskInfo
 from pipeline.compiled import CompiledLearner
 from pipeline.flat import is_known
+from pipeline.kernels.scores import class_scores
 from pipeline.learner import Learner, Recipe
 from pipeline.metrics import metric_for
 from pipeline.preprocessing.prepared import Prepared
 from pipeline.preprocessing.raw import SPLITS
 from pipeline.schedules.schedule import learning_rate
+from pipeline.scores import ClassificationScores
 from pipeline.spaces import apt2021, full, lcbench
 from pipeline.training import Training, learner_of
 
@@ -52,6 +54,16 @@ def largest_difference(data, recipe, epochs=8, metric=None, fast=CompiledLearner
             assert math.isfinite(value) and math.isfinite(ours[name]), name
             worst = max(worst, abs(value - ours[name]) / max(1.0, abs(value)))
     return worst
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_network_of_nan_predicts_no_class(bad):
+    """For torch the largest of such logits is one of them, for us the first."""
+    outputs = torch.randn((6, 3), generator=torch.Generator().manual_seed(0))
+    outputs[4, 1] = bad
+    y, weights = torch.tensor([0, 1, 2, 0, 1, 2]), torch.ones(3)
+    assert np.isnan(ClassificationScores(weights).usual(outputs, y).numpy()).all()
+    assert np.isnan(class_scores(outputs.numpy(), y.numpy(), weights.numpy())).all()
 
 
 CHANGES = [

@@ -39,13 +39,14 @@ def _query(live, epoch=4):
 
 
 def test_what_the_very_last_step_breaks_is_no_success(live, monkeypatch):
-    """The loss of the training rows is that of before the step, and a network of NaN still has an accuracy."""
+    """The loss of the training rows is that of before the step; a network of NaN predicts no class, so that it has no accuracy either."""
     monkeypatch.setattr("pipeline.live.CHECKPOINT_SECONDS", 1e9)  # an epoch that waits for a compiler is a long one
     monkeypatch.setattr("pipeline.training.learning_rate", lambda settings, epoch, horizon, losses: 1e38 if epoch == 2 else 0.01)
     result = live.evaluate(_query(live, 2))
     assert result.status is Status.DIVERGED
     assert "val_loss is" in result.error
     assert "after epoch 2" in result.error
+    assert np.isnan([result.curve.values[name][-1] for name in ("val_accuracy", "test_balanced_accuracy")]).all()
     assert not list(live.directory.rglob("*.pt"))
 
 

@@ -89,6 +89,23 @@ def test_a_network_that_stopped_early_is_refitted_to_its_best_epoch(tmp_path):
     assert result.curve.last_epoch < 60
 
 
+def test_a_schedule_that_looks_at_the_validation_loss_is_not_asked_again(tmp_path):
+    """A refit has no validation rows; on all rows it takes the rates that the search has found."""
+    task = KINDS["classification"]
+    space = lcbench.space(task.info)
+    plateau = {"schedule": "plateau", "plateau.factor": 0.1, "plateau.patience": 1}
+    live = LiveBenchmark(task.info, replace(space, fixed=space.fixed | plateau), 20, METRICS["accuracy"], tmp_path)
+    live.set_up(task)
+    query = Query(Configuration(live.space, values=dict(live.space.get_default_configuration()) | {"learning_rate": 0.1}), 20, 0, 5)
+    rates = live.evaluate(query).curve.values["learning_rate"]
+    assert len(set(rates.tolist())) > 2
+    rows = RawTable.of(task)
+    state = check_same_network(tmp_path, member_name(query), rows.whole("train"), 0, tmp_path / "again")
+    assert state["rates"] == rates.tolist()
+    _, new = refitted(tmp_path, member_name(query), rows.whole("train", "val"), tmp_path / "all")
+    assert load_states(new / "members" / f"{member_name(query)}.pt")[0]["rates"] == rates.tolist()
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", names(KINDS["classification"].info))
 def test_a_traditional_model_refitted_on_its_own_rows_is_the_same_to_the_last_bit(name, kind, tmp_path):
@@ -172,9 +189,8 @@ def test_a_network_that_diverges_is_no_refit(tmp_path, epoch, said):
     live.evaluate(query)
     file = tmp_path / "members" / f"{member_name(query)}.pt"
     (state,) = load_states(file)
-    rate = next(name for name in state["settings"] if name.endswith(".learning_rate") and name.startswith(state["settings"]["optimizer"]))
-    wild = state["settings"] | {rate: 1e38 if epoch == 1 else 1e30, "batch_size": 100_000}
-    torch.save([state | {"settings": wild, "epoch": epoch}], file)
+    rates = [1e38 if epoch == 1 else 1e30] * (epoch + 1)
+    torch.save([state | {"settings": state["settings"] | {"batch_size": 100_000}, "epoch": epoch, "rates": rates}], file)
     RawTable.of(task).save(tmp_path / "table")
     with replacing_folder(tmp_path / "refitted") as new, pytest.raises(ValueError, match=said):
         refit(tmp_path, member_name(query), tmp_path / "table", task.info, new)

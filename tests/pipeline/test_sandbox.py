@@ -1,6 +1,7 @@
 """A child that misbehaves in any way becomes a value with a reason, and never outlives its parent."""
 
 import errno
+import multiprocessing
 import os
 import pickle
 import signal
@@ -122,11 +123,30 @@ def test_an_exception_is_a_crash_with_its_traceback():
 
 
 @pytest.mark.parametrize(
-    "error", [OSError(errno.ENOSPC, "No space left on device"), RuntimeError("PytorchStreamWriter: file write failed")]
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError(errno.ENOSPC, "only 7 of 80 bytes of a record could be written; free some disk space"),
+        OSError("125000 requested and 4096 written"),
+        RuntimeError("PytorchStreamWriter: file write failed"),
+    ],
 )
 def test_a_full_disk_is_no_fault_of_the_trial(error):
     with pytest.raises(OSError, match="No space left on device"):
         run_in_child(_raise_it, error, limits=Limits())
+
+
+def test_what_a_library_says_of_memory_is_a_memout():
+    assert run_in_child(_raise_it, RuntimeError("std::bad_alloc"), limits=Limits()).status is Status.MEMOUT
+
+
+def test_a_child_that_cannot_be_started_is_no_fault_of_the_trial(monkeypatch):
+    def refused(self):
+        raise EOFError
+
+    monkeypatch.setattr(multiprocessing.context.ForkServerProcess, "start", refused)
+    with pytest.raises(OSError, match="no child process could be started"):
+        run_in_child(_raise, limits=Limits())
 
 
 @pytest.mark.parametrize(("function", "reason"), [(_die, "exit code -11"), (_leave, "exit code 3")])

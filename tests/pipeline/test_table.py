@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lcbench.errors import UserError
+from pipeline.preprocessing.columns import Columns
 from pipeline.table import MISSING, read_file, stacked, typed
 
 
@@ -79,6 +80,15 @@ def test_dates_as_text_are_told():
     column, notes = one(["2020-01-01"] * 9 + ["today"])
     assert column.tolist()[:9] == [1577836800.0] * 9 and np.isnan(column.iloc[9])
     assert notes == ("column 'x' holds dates, which count as seconds since 1970, and 1 other cells as missing",)
+
+
+def test_numbers_among_dates_count_as_they_will_when_they_are_predicted():
+    values = [*["2020-01-01"] * 18, "0", "today"]
+    column, notes = one(values)
+    assert column.tolist()[17:19] == [1577836800.0, 0.0] and np.isnan(column.iloc[19])
+    assert notes == ("column 'x' holds dates, which count as seconds since 1970, and 1 numbers as such, and 1 other cells as missing",)
+    read = Columns(("x",), (None,)).read(pd.DataFrame({"x": values}))[:, 0]
+    assert np.array_equal(read, column, equal_nan=True)
 
 
 def test_a_declared_type_wins():

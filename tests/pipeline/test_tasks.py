@@ -456,6 +456,16 @@ def test_a_missing_target_does_not_change_the_kind_nor_the_other_targets(write, 
     assert holed.y.tolist() == np.delete(whole.y, 5).tolist()
 
 
+def test_row_numbers_that_the_first_file_has_as_a_column_stay_in_the_second(tmp_path):
+    """Two tables one behind the other number their rows twice, so that they are a column like others."""
+    frame = table()
+    pd.concat([frame, frame]).to_csv(tmp_path / "train.csv")
+    frame.to_csv(tmp_path / "test.csv")
+    task = file_task(tmp_path / "train.csv", "label", test_path=tmp_path / "test.csv")
+    assert task.X.columns[0] == "Unnamed: 0" and len(task.test) == len(frame)
+    assert file_task(tmp_path / "test.csv", "label").X.columns[0] != "Unnamed: 0"
+
+
 # cross-validation
 
 
@@ -489,6 +499,10 @@ def test_a_number_of_folds_out_of_range_is_refused(k):
 
 def test_leave_one_out_is_the_most_folds():
     assert cross_validated(bundled_task("iris"), 100).folds == (1,) * 100
+    task = bundled_task("breast_cancer")
+    lonely = replace(task, y=np.where(np.arange(len(task.X)) == task.rest[0], 1, 0))
+    with pytest.raises(UserError, match="`cross_validation` is 5, but outside of one of these folds all rows are of one class"):
+        cross_validated(lonely, 5)
 
 
 def test_the_folds_of_a_regression_have_two_rows_for_its_r2_to_be_defined():
