@@ -40,7 +40,7 @@ def sections(study: Study, options: Options, figures: Sequence[tuple[str, str, s
     ranked = quality.wide(quality.table(study, options), options)
     about = (
         f"Average ranks among the {len(study.optimizers)} optimizers at shares of the budget ({AXES[options.axis]}), with "
-        f"{options.level:.0%} bands over seeds within tasks; 1 is best. " + quality.power_statement(study, options)
+        f"{options.level:.0%} bands over seeds; 1 is best. " + quality.power_statement(study, options)
     )
     constants = study.constants.map("{:.4g}".format).reset_index()
     said = (

@@ -201,6 +201,11 @@ class CollectionDirectory:
                 )
         if plan and begun:
             return
+        if not begun and (old := _database(self.path / "database.h5")) and old.names:
+            raise UserError(
+                f"the journals of the collection {self.path.name!r} are gone, but {self.path / 'database.h5'} holds its trainings: move "
+                "this file away to begin anew, or choose another `name`"
+            )
         for header in [] if begun else headers:  # of a plan, perhaps for another space
             shutil.rmtree(header.parent)
         with replacing(self.path / "collection.json") as temporary:
@@ -214,8 +219,8 @@ class CollectionDirectory:
     def pack(self) -> Path:
         """Make the database of everything that was recorded, also of tasks that this command did not ask for.
 
-        What the database has and the journals have not any more stays, and so do surrogates where their table has the trainings that they
-        were fitted to.
+        Trainings of which the database has more than the journals stay, because some of these were lost, and so do surrogates where their
+        table has the trainings that they were fitted to.
         """
         with turns(self.path / "database.h5"):
             return self._pack(self.path / "database.h5")
@@ -251,7 +256,13 @@ def _with_lost(table: CurveTable, database: Database | None) -> CurveTable:
     except UserError:  # it is new, or damaged
         return table
     now, then = _lengths(table), _lengths(before) if before else {}
-    return merge([table, before]) if before and any(length > now.get(name, 0) for name, length in then.items()) else table
+    if not before or all(length <= now.get(name, 0) for name, length in then.items()):
+        return table
+    try:
+        both = merge([table, before])
+    except UserError:  # it is of other rows: the task was begun anew
+        return table
+    return both.take(np.lexsort((both.columns["horizon"], both.columns["trial"])))
 
 
 def _lengths(table: CurveTable) -> dict[tuple[int, int], int]:

@@ -229,15 +229,13 @@ def _make_all(study: StudyDirectory, blocks: Sequence[Block], plan: Plan, consol
                     break
                 for future in wait(left, return_when=FIRST_COMPLETED).done:
                     block = left.pop(future)
-                    try:
-                        study.write(block, future.result())
-                    except BrokenProcessPool:
-                        raise UserError(
-                            f"a process was killed while it made {block.optimizer} on {block.task}, perhaps for want of memory: "
-                            f"the same command goes on; processes={max(n - 1, 1)} takes less"
-                        ) from None
+                    study.write(block, future.result())
                     done += len(block.seeds)
                     show(done, n_runs, f"{block.optimizer} on {block.task}")
+        except BrokenProcessPool:
+            raise UserError(
+                f"a process of the study was killed, perhaps for want of memory: processes={max(n - 1, 1)} takes less, and goes on"
+            ) from None
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             for process in list(getattr(pool, "_processes", {}).values()):  # a block may take minutes, and is made again

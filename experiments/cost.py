@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from experiments.config import Budget
-from lcbench.query import Query, Result, Status
-from pipeline.sandbox import AT_THE_END
+from lcbench.query import AT_THE_END, Query, Result, Status
 
 
 class Clock(Protocol):

@@ -154,7 +154,8 @@ def asked_another(was: tuple[int, int], now: tuple[int, int]) -> UserError:
     """What to say where the record holds another event than what happens now; both are (trial, epoch)."""
     return UserError(
         f"the record of this run asks for trial {was[0]} at epoch {was[1]}, but the optimizer now asks for trial {now[0]} at epoch "
-        f"{now[1]}: it was made by another version of the code; start again with another `seed` or `runs`, nothing recorded was changed"
+        f"{now[1]}: another version of the code made it, or another portfolio; start again with another `seed` or `runs`, nothing "
+        "recorded was changed"
     )
 
 

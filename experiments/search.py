@@ -143,7 +143,6 @@ def _run(
     ladder = build.build_ladder(config)
     live = build.build_benchmark(config, task, ladder, directory.path)
     _name_table(directory, live, live.set_up(task))
-    directory.begin()
     history = list(directory.history(live.space))
     planned = planned_epochs(build.build_optimizer(config, live.space, ladder, console.print), _account(live, budget), ladder)
     progress = Progress(clock, ladder, live.metric, config.incumbent, directory.path, continues=live.continue_trials, planned=planned)
@@ -209,18 +208,20 @@ def _loop(
     executor = build.build_executor(config, sandbox)
     optimizer = build.build_optimizer(config, sandbox.space, build.build_ladder(config))
     log = TrainingLog(directory.path, clock, account.spent, sandbox.benchmark.horizon, len(directory.events))
-    log.note("session", **provenance_now(licence="not stated"))
-    with closing(executor):
+    with closing(executor), closing(log):
+        loop = Loop(optimizer, executor, account, clock, (log, *observers), in_order=not account.budget.by_clock)
+        loop.replay(history)
+        directory.begin()
+        log.note("session", **provenance_now(licence="not stated"))
         try:
             traditional.start(executor)
-            Loop(optimizer, executor, account, clock, (log, *observers), in_order=not account.budget.by_clock).run(history)
+            loop.run()
             traditional.wait(executor)
         except BaseException:  # also Ctrl-C: nobody waits for what runs
             sandbox.stop()
             raise
         finally:
             log.note("end")
-            log.close()
 
 
 def _report(directory: RunDirectory, console: Console) -> dict[str, Any]:

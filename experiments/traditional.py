@@ -16,11 +16,11 @@ from experiments.executors import Workers
 from experiments.report import REFERENCES
 from lcbench.errors import UserError
 from lcbench.files import replacing
-from lcbench.query import Status
+from lcbench.query import AT_THE_END, Status
 from lcbench.task import TaskInfo
 from pipeline.constant import Constant
 from pipeline.fitting import fit
-from pipeline.sandbox import AT_THE_END, STOPPED, Failure, Limits, Sandbox, run_in_child
+from pipeline.sandbox import STOPPED, Failure, Limits, Sandbox, run_in_child
 from pipeline.traditional.model import names
 
 SHARE = 0.1

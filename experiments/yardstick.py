@@ -215,8 +215,8 @@ def _place(models: Mapping[str, pd.DataFrame], best: str) -> str:
     leader = max(rivals, key=lambda name: (sign * rivals[name]["score"].mean(), name == best))
     ahead, judged = (rivals[name].set_index("seed")["score"] for name in (leader, best))
     behind, together = sign * (ahead.mean() - judged.mean()), ahead - judged if leader in MODELS else None  # of the same runs
-    variances = [together.var(ddof=1)] if together is not None else [one.var(ddof=1) for one in (ahead, judged)]
-    seeds = float(np.sqrt(sum(variances) / len(judged))) if len(judged) > 1 else 0.0
+    chance = [together.dropna()] if together is not None else [ahead, judged]
+    seeds = float(np.sqrt(sum(one.var(ddof=1) / len(one) for one in chance))) if len(judged) > 1 else 0.0
     if leader == best:
         return "first"
     if behind <= seeds:

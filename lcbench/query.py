@@ -10,6 +10,9 @@ from ConfigSpace import Configuration
 
 from lcbench.curve import LearningCurve
 
+AT_THE_END = "killed at the end of the run's budget"
+"""Error of a timeout that says nothing about its configuration."""
+
 
 class Status(StrEnum):
     """How the evaluation of a query ended."""

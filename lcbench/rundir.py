@@ -22,7 +22,7 @@ from typing import Any
 from ConfigSpace import ConfigurationSpace
 
 from lcbench.errors import UserError
-from lcbench.files import LOCK, PARTIAL, held, keep_aside, replacing, turns
+from lcbench.files import LOCK, PARTIAL, held, keep_aside, replacing
 from lcbench.header import from_plain, to_plain
 from lcbench.journal import read_journal, repair_journal
 from lcbench.recording import nameless, trainings_from_journals
@@ -100,13 +100,7 @@ def pack(directory: str | PathLike[str]) -> Path:
     Raises:
         UserError: as `read_run`.
     """
-    path = Path(directory) / CURVES
-    with turns(path):
-        _pack(path, read_run(directory))
-    return path
-
-
-def _pack(path: Path, table: CurveTable) -> None:
+    path, table = Path(directory) / CURVES, read_run(directory)
     if path.exists() and not verify_curves(path):
         longest = {(row.trial, row.horizon): row for row in read_curves(path)[0].trainings}
         for row in table.trainings:
@@ -115,6 +109,7 @@ def _pack(path: Path, table: CurveTable) -> None:
                 longest[at] = row
         table = _with_trainings(table, (longest[at] for at in sorted(longest)))
     write_curves(path, [table])
+    return path
 
 
 def verify(path: str | PathLike[str]) -> list[str]:

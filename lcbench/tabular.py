@@ -195,9 +195,15 @@ class TabularBenchmark:
             hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
             raise UserError(f"`column` is {name!r}, but {self.task.name!r} has seconds, {', '.join(self.table.metrics)}{hint}")
         m = self.table.plane(name)
-        return Plane(
-            _rows_of(self.table.curves[m], self.rows), first=self.first, last=self.epochs, scale=SCALES.get(self.table.units[m], 1.0)
-        )
+        values, broken = _rows_of(self.table.curves[m], self.rows), self._diverged & (self._lengths > 0)
+        if name.startswith(("val_", "test_")) and self.view.name != "raw" and broken.any():
+            values = np.array(values)
+            values[broken, self._lengths[broken] - 1] = np.nan  # a network of NaN may have been given the accuracy of some class
+        return Plane(values, first=self.first, last=self.epochs, scale=SCALES.get(self.table.units[m], 1.0))
+
+    @cached_property
+    def _diverged(self) -> NDArray[np.bool_]:  # (n,)
+        return self.table.columns["status"][self.rows] == STATUSES.index(Status.DIVERGED)
 
     @cached_property
     def _seconds(self) -> NDArray[np.float64]:  # (n, T)
@@ -286,13 +292,10 @@ class TabularBenchmark:
     def _answer(self, query: Query, row: int) -> Result:
         curve = self.curve(row).prefix(query.epoch)
         seconds = float(curve.seconds[-1]) if len(curve) else 0.0
-        if curve.last_epoch < query.epoch or (query.epoch == self._lengths[row] - 1 and self._has_diverged(row)):
+        if curve.last_epoch < query.epoch or (query.epoch == self._lengths[row] - 1 and self._diverged[row]):
             status, error = self._end(row)
             return Result.failure(query, status, error, curve=curve, seconds=seconds)
         return Result.measured(query, curve, self.metric.loss(float(curve.values[self.objective][-1])), seconds)
-
-    def _has_diverged(self, row: int) -> bool:
-        return bool(self.table.columns["status"][int(self.rows[row])] == STATUSES.index(Status.DIVERGED))
 
     def _end(self, row: int) -> tuple[Status, str]:
         table_row = int(self.rows[row])

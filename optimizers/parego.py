@@ -21,7 +21,8 @@ class ParEGO(GaussianProcessSearch):
     """Knowles (IEEE TEC 2006): the process of `bo` on max_j(w_j f_j) + 0.05 sum_j w_j f_j, with new weights w for every ask.
 
     The objectives f are the validation loss and the logarithm of the training seconds, each scaled to 0..1 over what was seen; w is
-    uniform on the simplex, so every part of the front is worked on. Costs are those of `bo`.
+    uniform on the simplex, so every part of the front is worked on. Costs are those of `bo`, whose kernel is fitted anew for
+    every ask, O(n³).
     """
 
     objectives: ClassVar[tuple[str, ...]] = ("loss", "seconds")

@@ -94,7 +94,7 @@ def _refit_network(state: dict[str, Any], raw: RawTable, X: NDArray[np.float64],
     one_thread()
     recipe = Recipe(state["settings"], state["seed"], state["horizon"])
     data, preprocessor = cache.make(replace(raw, rows=raw.rows | {"test": raw.rows["val"]}), recipe.settings, recipe.seed)
-    training = Training([data], recipe, rates=state["rates"])
+    training = Training([data], recipe, rates=state.get("rates", ()))
     while training.epoch < state["epoch"]:
         entry = training.advance()
         if not math.isfinite(loss := entry.values["train_loss"]):
@@ -102,7 +102,7 @@ def _refit_network(state: dict[str, Any], raw: RawTable, X: NDArray[np.float64],
     training.set_shares(unweighted=bool(state["divisors"]))
     folder = path.parents[1]
     view = f"refitted-{cache.folder(folder, recipe.settings, recipe.seed).name}"
-    trained = network_state(training.learners[0], view, state["rates"])
+    trained = network_state(training.learners[0], view, [entry.values["learning_rate"] for entry in training.entries])
     network = FittedNetwork(trained)
     if not np.isfinite(network.predict(preprocessor.transform(raw.values[raw.rows["train"]]))).all():  # its last step shows in no loss
         raise ValueError(f"what it predicts is not finite after epoch {training.epoch}")

@@ -30,7 +30,7 @@ from ConfigSpace import ConfigurationSpace
 from lcbench.benchmark import CurveBenchmark
 from lcbench.errors import UserError
 from lcbench.metric import Metric
-from lcbench.query import Query, Result, Status
+from lcbench.query import AT_THE_END, Query, Result, Status
 from lcbench.task import TaskInfo
 from pipeline.kernels import cache_folder
 
@@ -49,8 +49,6 @@ _REAPING = threading.Lock()
 """Starting a child also asks after all others; two threads that ask at once lose an exit code."""
 STOPPED = "killed because the run was stopped"
 """Why a child did not answer that nothing was wrong with."""
-AT_THE_END = "killed at the end of the run's budget"
-"""The same, of what says nothing about its configuration."""
 FULL_DISK = ("No space left on device", "Disk quota exceeded", "file write failed", "requested and", "Not enough free space")
 """What an error says that is none of the trial: the third is torch's, and numpy's are the last two."""
 NO_MEMORY = ("allocate memory", "out of memory", "bad_alloc", "bad allocation")

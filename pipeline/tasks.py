@@ -183,8 +183,9 @@ def file_task(
         raise UserError(f"`kind` is {kind!r}, but must be classification, regression, or null to decide by the target")
     path, target = Path(path).expanduser(), str(target)
     table, notes = _read_whole(path, target)
-    also = {"text": _text_of(table, categorical), "keep": table.columns}
-    test, more = _read_whole(Path(test_path).expanduser(), target, **also) if test_path else (table[:0], ())
+    test, more = table[:0], tuple[str, ...]()
+    if test_path:
+        test, more = _read_whole(Path(test_path).expanduser(), target, text=_text_of(table, categorical), keep=table.columns)
     if lacking := sorted(set(table.columns) - set(test.columns)):
         raise UserError(f"{test_path} has no column {lacking[0]!r}, which {path} has: give both files the same columns")
     n_rest, table = len(table), stacked(table, test) if len(test) else table

@@ -8,9 +8,10 @@ import subprocess
 import sys
 import venv
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-from lcbench.errors import UserError
+from lcbench.errors import UserError, exit_code
 from optimizers.adapters.errors import PeerMissingError
 from optimizers.adapters.interpreters import SERVERS, WHOLE, environment, interpreter, peers
 
@@ -84,15 +85,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     installing.add_argument("peer", nargs="+", help=f"of {', '.join(peers())}")
     installing.add_argument("-c", "--constraint", type=Path, help="a file of versions for pip to keep to")
     given = parser.parse_args(arguments)
-    try:
-        if given.verb == "list":
-            print("\n".join(map(state, peers())))
-        else:
-            install_all(given.peer, given.constraint)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    return exit_code(show if given.verb == "list" else partial(install_all, given.peer, given.constraint))
+
+
+def show() -> None:
+    """Print every peer, and where it is installed."""
+    print("\n".join(map(state, peers())))
 
 
 if __name__ == "__main__":

@@ -135,7 +135,7 @@ def test_a_numeric_target_with_spoilt_cells_is_refused(door_here, tmp_path, tabl
 
 def test_a_start_that_fails_leaves_nothing(door, door_here, tmp_path):
     _refused(door_here(*FAST, "task=adult", f"openml.cache_dir={tmp_path / 'nowhere'}"))
-    assert not list(door.runs.rglob("config.yaml"))
+    assert not list(door.runs.rglob(".lock"))
 
 
 def test_a_running_experiment_is_not_repaired(door):

@@ -196,6 +196,11 @@ def test_an_accuracy_that_was_recorded_of_a_network_of_nan_is_no_success():
     benchmark = TabularBenchmark(fake_table(2, more=[fake_training(2, status="diverged", error="loss is nan", curve=broken)]))
     assert benchmark.evaluate(_query(2, 1)).ok
     assert (benchmark.evaluate(_query(2, 2)).status, benchmark.evaluate(_query(2, 2)).error) == (Status.DIVERGED, "loss is nan")
+    assert np.isnan(benchmark.value(2, 2))
+    assert benchmark.query_best()[0] != 2
+    assert benchmark.ranking(epoch=2).tolist()[-1] == 2
+    assert benchmark.best_loss == TabularBenchmark(fake_table(2)).best_loss
+    assert TabularBenchmark(benchmark.table, view="raw").value(2, 2) == pytest.approx(0.9)  # as it was recorded
 
 
 def test_an_unfinished_training_is_a_failure_beyond_its_end():
