@@ -93,10 +93,11 @@ def test_a_schedule_that_looks_at_the_validation_loss_is_not_asked_again(tmp_pat
     """A refit has no validation rows; on all rows it takes the rates that the search has found."""
     task = KINDS["classification"]
     space = lcbench.space(task.info)
-    plateau = {"schedule": "plateau", "plateau.factor": 0.1, "plateau.patience": 0}
-    live = LiveBenchmark(task.info, replace(space, fixed=space.fixed | plateau), 30, METRICS["accuracy"], tmp_path)
+    plateau = {"schedule": "plateau", "plateau.factor": 0.1, "plateau.patience": 1}
+    live = LiveBenchmark(task.info, replace(space, fixed=space.fixed | plateau), 16, METRICS["accuracy"], tmp_path)
     live.set_up(task)
-    query = Query(Configuration(live.space, values=dict(live.space.get_default_configuration()) | {"learning_rate": 0.1}), 30, 0, 5)
+    fast = dict(live.space.get_default_configuration()) | {"learning_rate": 0.1, "batch_size": 16}
+    query = Query(Configuration(live.space, values=fast), 16, 0, 5)
     rates = live.evaluate(query).curve.values["learning_rate"]
     assert len(set(rates.tolist())) > 2
     rows = RawTable.of(task)
