@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,8 +22,6 @@ from optimizers.rungs import Ladder
 
 LENGTHS = (0.05, 20.0)
 """Bounds of the length scales, in ranges of a hyperparameter."""
-STEPS = 20
-"""Steps of L-BFGS for the marginal likelihood, from where the last fit ended."""
 GROWTH = 1.1
 """The kernel is fitted again when there are so many times more observations."""
 CENTRES = 5
@@ -44,6 +43,8 @@ class GaussianProcessSearch:
         ValueError: if a hyperparameter of the method lies outside its range.
     """
 
+    steps: ClassVar[int] = 20
+    """Steps of L-BFGS for the marginal likelihood, from where the last fit ended."""
     rank_based: ClassVar[bool] = False
     costly: ClassVar[bool] = True
 
@@ -128,7 +129,7 @@ class GaussianProcessSearch:
         if self._theta is not None:
             kernel.theta = self._theta
         again = not keep and len(y) >= GROWTH * self._n_fitted
-        process = GaussianProcessRegressor(kernel, alpha=1e-8, optimizer=_climb if again else None)
+        process = GaussianProcessRegressor(kernel, alpha=1e-8, optimizer=partial(_climb, steps=self.steps) if again else None)
         with warnings.catch_warnings():  # a length scale at its bound only says that a hyperparameter does not matter
             warnings.simplefilter("ignore", ConvergenceWarning)
             process.fit(x, y)
@@ -137,7 +138,7 @@ class GaussianProcessSearch:
         return process
 
 
-def _climb(objective: Callable[..., Any], start: Floats, bounds: Floats) -> tuple[Floats, float]:
+def _climb(objective: Callable[..., Any], start: Floats, bounds: Floats, *, steps: int) -> tuple[Floats, float]:
     """A few steps of L-BFGS; scikit-learn gives the negative log marginal likelihood with its gradient."""
-    found = minimize(objective, start, method="L-BFGS-B", jac=True, bounds=bounds, options={"maxiter": STEPS})
+    found = minimize(objective, start, method="L-BFGS-B", jac=True, bounds=bounds, options={"maxiter": steps})
     return found.x, found.fun

@@ -25,6 +25,7 @@ class ParEGO(GaussianProcessSearch):
     every ask, O(n³).
     """
 
+    steps: ClassVar[int] = 5  # for every ask
     objectives: ClassVar[tuple[str, ...]] = ("loss", "seconds")
 
     def __post_init__(self) -> None:

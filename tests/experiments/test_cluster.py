@@ -137,6 +137,7 @@ def _assert_each_once(found, tasks, configs, seeds):
         assert {row.status for row in table.trainings} == {"success"}
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_loses_nothing(tmp_path):
     words = ("tasks=wine", "configs=30", "seeds=1,2", "epochs=20")
     found, killed = _collect_while_workers_die(tmp_path, words, 0.3, random.Random(0), most=1)

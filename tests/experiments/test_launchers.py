@@ -33,7 +33,7 @@ def scores(tmp_path_factory):
     return _scores(door)
 
 
-@pytest.mark.parametrize("launcher", ["joblib", "submitit"])
+@pytest.mark.parametrize("launcher", [pytest.param("joblib", marks=pytest.mark.slow), "submitit"])
 def test_a_launcher_changes_nothing_but_the_place(launcher, door, scores):
     answer = door("-m", *LAUNCHERS[launcher], *RUN)
     assert answer.returncode == 0, answer.stderr

@@ -103,7 +103,7 @@ def test_a_larger_budget_extends_a_run_when_asked(door):
 @pytest.mark.parametrize(
     ("executor", "kills", "more"),
     [
-        pytest.param("serial", 2, ("budget.trials=5", "fidelity.max_epochs=6"), id="serial"),
+        pytest.param("serial", 1, ("budget.trials=4", "fidelity.max_epochs=6"), id="serial"),
         pytest.param("local", 5, ("budget.trials=12",), id="local", marks=pytest.mark.slow),
         pytest.param("serial", 1, ("budget.trials=4", "cross_validation=3"), id="cross-validated", marks=pytest.mark.slow),
     ],
@@ -159,6 +159,7 @@ def test_a_sweep_goes_on_after_a_failing_job_and_says_so(door):
     assert "2 jobs failed" in answer.stderr
 
 
+@pytest.mark.slow
 def test_a_sweep_lands_in_the_tree_of_single_runs(door):
     answer = door("-m", *FAST, "task=iris,diabetes", "optimizer=random", "ensemble.size=0")
     assert answer.returncode == 0, answer.stderr
@@ -170,13 +171,14 @@ def test_a_sweep_lands_in_the_tree_of_single_runs(door):
 
 
 def test_a_budget_of_seconds_is_kept_by_the_whole_command(door):
-    answer = door("task=digits", "budget.seconds=12")
+    answer = door("task=digits", "budget.seconds=15")
     assert answer.returncode == 0, answer.stderr
     (summary,) = door.summaries()
-    assert 9 < summary["seconds"] < 13.2  # counted from the start of the process; tests/perf measures the whole command
+    assert 11 < summary["seconds"] < 16.5  # counted from the start of the process; tests/perf measures the whole command
     assert summary["n_trials"] >= 1
 
 
+@pytest.mark.slow
 def test_divergence_in_a_real_child_is_a_status_and_the_run_goes_on(door):
     answer = door(*FAST, "space._target_=tests.fakes.wild_space", "space.name=wild", "task=diabetes", "budget.trials=4")
     assert answer.returncode == 0, answer.stderr

@@ -16,7 +16,10 @@ from pipeline.tasks import bundled_task
 SMALL = ("fidelity.max_epochs=4", "fidelity.min_epochs=2", "budget.trials=4", "space=apt2021")
 
 
-@pytest.mark.parametrize(("task", "executor", "metric"), [("breast_cancer", "local", "average_precision"), ("diabetes", "serial", "rmse")])
+@pytest.mark.parametrize(
+    ("task", "executor", "metric"),
+    [pytest.param("breast_cancer", "local", "average_precision", marks=pytest.mark.slow), ("diabetes", "serial", "rmse")],
+)
 def test_a_run_leaves_an_ensemble_that_predicts(door, task, executor, metric):
     options = (*SMALL, f"task={task}", f"executor={executor}", f"metric={metric}", "traditional=[knn,extra_trees]")
     answer = door(*options)
@@ -46,7 +49,13 @@ def test_a_run_leaves_an_ensemble_that_predicts(door, task, executor, metric):
     assert ensemble["words"] in again.stdout
 
 
-@pytest.mark.parametrize("more", [("refit=all",), ("cross_validation=3", "metric=balanced_accuracy")], ids=["refitted", "cross-validated"])
+@pytest.mark.parametrize(
+    "more",
+    [
+        pytest.param(("refit=all",), id="refitted"),
+        pytest.param(("cross_validation=3", "metric=balanced_accuracy"), id="cross-validated", marks=pytest.mark.slow),
+    ],
+)
 def test_without_test_rows_a_run_ends_with_a_model_and_no_test_scores(door, tmp_path, more):
     table = bundled_task("breast_cancer").X.iloc[:150].assign(label=bundled_task("breast_cancer").y[:150])
     table.to_parquet(tmp_path / "mine.parquet")
@@ -70,6 +79,7 @@ def test_without_test_rows_a_run_ends_with_a_model_and_no_test_scores(door, tmp_
         assert ensemble["words"] in again.stdout
 
 
+@pytest.mark.slow
 def test_extended_it_keeps_the_models_that_it_had(door):
     small = ("fidelity.max_epochs=4", "fidelity.min_epochs=2", "space=tiny", "portfolio=none")
     options = (*small, "task=iris", "traditional=[knn]")
@@ -90,7 +100,9 @@ def test_a_model_that_fails_is_named_and_the_run_goes_on(door):
     assert Predictor.load(answer.directories[0]).members
 
 
-@pytest.mark.parametrize("trouble", [("trial.seconds=0.01",), ("ensemble.max_latency=1e-6", "budget.trials=1")])
+@pytest.mark.parametrize(
+    "trouble", [("trial.seconds=0.01",), pytest.param(("ensemble.max_latency=1e-6", "budget.trials=1"), marks=pytest.mark.slow)]
+)
 def test_where_nothing_can_be_kept_the_constant_model_is(door, trouble):
     answer = door(*SMALL, "task=breast_cancer", "traditional=none", "portfolio=none", *trouble)
     assert answer.returncode == 0, answer.stderr
@@ -148,6 +160,7 @@ def test_what_a_job_raises_is_raised_by_the_executor(make):
     executor.close()
 
 
+@pytest.mark.slow
 def test_the_record_of_a_traditional_model_is_plain_json(door):
     answer = door("debug=fast")
     record = json.loads((answer.directories[0] / "traditional" / "linear.json").read_text())

@@ -93,7 +93,8 @@ def test_both_give_the_same_curve(change, loss):
     recipe = recipe_of(data, **change, loss=loss)
     assert is_known(recipe.settings, embeds=False)
     adaptive = "adam" in str(change)  # where a gradient is about zero, its sign decides about a whole step
-    assert largest_difference(data, recipe, epochs=2 if adaptive else 5) < (1e-2 if adaptive else 5e-4)
+    few = adaptive or change.get("batch_size") == 1
+    assert largest_difference(data, recipe, epochs=2 if few else 5) < (1e-2 if adaptive else 5e-4)
 
 
 def residual(**changed):
@@ -267,6 +268,7 @@ def test_training_rows_are_not_changed_and_neither_are_the_weights_by_a_look():
     assert all(np.array_equal(before[split], data.X[split]) for split in SPLITS)
 
 
+@pytest.mark.slow
 def test_other_random_numbers_give_the_same_distribution():
     """Kolmogorov and Smirnov's test on the final validation losses of 100 seeds each, drawn apart."""
     from scipy.stats import ks_2samp
