@@ -63,6 +63,7 @@ def test_a_run_leaves_a_summary_and_a_database_that_hold_every_epoch(door):
         assert text in answer.stdout
 
 
+@pytest.mark.slow
 def test_same_seed_in_two_processes_gives_the_same_summary(door):
     options = ("budget.trials=5", "executor=serial", "seed=3")
     first = door(*FAST, *options)

@@ -111,6 +111,7 @@ def test_where_nothing_can_be_kept_the_constant_model_is(door, trouble):
     np.testing.assert_allclose(predictor.predict_proba(table.X)[0], np.bincount(table.y[table.train]) / len(table.train), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_without_an_ensemble_nothing_is_kept_but_curves(door):
     answer = door("debug=fast", "ensemble.size=0")
     assert answer.returncode == 0, answer.stderr
