@@ -41,7 +41,7 @@ test: ## the tests, minutes
 	$(PYTHON) -m pytest -m "not slow" -n auto --dist loadfile
 
 test-all: ## every test, the slow ones included
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest --hypothesis-profile=thorough
 
 perf: ## measure overhead, journals, the database, surrogates, simulated runs, other people's optimizers, trainings (half an hour; needs OpenML)
 	$(PYTHON) -m tests.perf.overhead
