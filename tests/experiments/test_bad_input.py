@@ -138,6 +138,7 @@ def test_a_start_that_fails_leaves_nothing(door, door_here, tmp_path):
     assert not list(door.runs.rglob(".lock"))
 
 
+@pytest.mark.slow
 def test_a_running_experiment_is_not_repaired(door):
     first = door.start("budget.seconds=30")
     try:

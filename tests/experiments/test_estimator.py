@@ -165,6 +165,7 @@ def test_rows_without_a_target_are_left_out_with_a_warning():
     assert model.score(frame[10:], amounts[10:]) > 0.5
 
 
+@pytest.mark.slow
 def test_a_model_that_only_counts_is_said():
     frame, labels, _ = _mixed()
     few = {**SMALL, "overrides": (*SMALL["overrides"], "trial.seconds=0.001")}

@@ -141,6 +141,7 @@ def _wait_for_epochs(directory, n, process):
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_a_reader_sees_the_epochs_of_a_running_experiment(door):
     process = door.start("task=digits", "budget.seconds=60")
     directory = door.runs / "live/digits/lcbench/bohb/0"
@@ -152,6 +153,7 @@ def test_a_reader_sees_the_epochs_of_a_running_experiment(door):
     process.communicate()
 
 
+@pytest.mark.slow
 def test_a_sweep_goes_on_after_a_failing_job_and_says_so(door):
     answer = door("-m", *FAST, "task=adult,car,iris", OPENML_CACHE_DIR=str(door.runs / "none"))
     assert answer.returncode == 2
@@ -190,6 +192,7 @@ def test_divergence_in_a_real_child_is_a_status_and_the_run_goes_on(door):
     assert {training.status for training in table.trainings} >= {"diverged"}
 
 
+@pytest.mark.slow
 def test_baselines_survive_an_interruption(door, finished):
     baselines = door.summaries()[0]["baselines"]
     (finished / "DONE").unlink()

@@ -90,6 +90,7 @@ def test_extended_it_keeps_the_models_that_it_had(door):
     assert before < {model["name"] for model in door.summaries()[0]["ensemble"]["models"]}
 
 
+@pytest.mark.slow
 def test_a_model_that_fails_is_named_and_the_run_goes_on(door):
     answer = door(*SMALL, "task=breast_cancer", "traditional=[catboost]", "trial.memory_mb=60", "portfolio=none")
     assert answer.returncode == 0, answer.stderr

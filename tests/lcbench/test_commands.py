@@ -426,6 +426,7 @@ def test_two_imports_at_once_lose_nothing(tmp_path):
     assert not list(tmp_path.glob(".*")), "a lock was left behind"
 
 
+@pytest.mark.slow
 def test_a_damaged_surrogate_is_fitted_again_and_the_layout_stays(tmp_path, capsys):
     path = tmp_path / "one.h5"
     write_curves(path, [fake_table(30)], layout="compressed")
