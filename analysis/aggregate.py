@@ -3,9 +3,10 @@
 Notation: n values, B resamples, S seeds, T tasks, P points (any number of curves times their grid points). All three statistics are
 sums of the ordered values with fixed weights (L-estimators), so one function makes their bands: `cumulative` holds the weight of the k
 smallest. Bands are percentiles over resamples of the seeds, each drawn with its runs on all tasks: runs of one seed begin with the same
-configurations everywhere, so that they are lucky together, and the stratified bootstrap of Agarwal et al. (NeurIPS 2021), which draws anew
-within each task, would have bands too narrow. They say what other seeds would have given on the same tasks, and nothing about other tasks.
-With tasks in the place of seeds they say what other tasks of this kind would have given; for a dozen they are about a seventh too narrow.
+configurations everywhere, so that they may be lucky together, and the stratified bootstrap of Agarwal et al. (NeurIPS 2021), which draws
+anew within each task, would take them for independent. They say what other seeds would have given on the same tasks, and nothing about
+other tasks. With tasks in the place of seeds they say what other tasks of this kind would have given; for a dozen they are about a
+seventh too narrow.
 """
 
 from __future__ import annotations

@@ -105,6 +105,7 @@ def test_a_larger_budget_extends_a_run_when_asked(door):
     ("executor", "kills", "more"),
     [
         pytest.param("serial", 1, ("budget.trials=4", "fidelity.max_epochs=6"), id="serial"),
+        pytest.param("serial", 2, ("budget.trials=5", "fidelity.max_epochs=6"), id="twice", marks=pytest.mark.slow),
         pytest.param("local", 5, ("budget.trials=12",), id="local", marks=pytest.mark.slow),
         pytest.param("serial", 1, ("budget.trials=4", "cross_validation=3"), id="cross-validated", marks=pytest.mark.slow),
     ],
@@ -177,7 +178,7 @@ def test_a_budget_of_seconds_is_kept_by_the_whole_command(door):
     answer = door("task=digits", "budget.seconds=15")
     assert answer.returncode == 0, answer.stderr
     (summary,) = door.summaries()
-    assert 11 < summary["seconds"] < 16.5  # counted from the start of the process; tests/perf measures the whole command
+    assert 11.25 < summary["seconds"] < 16.5  # counted from the start of the process; tests/perf measures the whole command
     assert summary["n_trials"] >= 1
 
 
