@@ -39,9 +39,11 @@ PRELOAD = (
     "pipeline.training",
     "pipeline.kernels.ready",
     "pipeline.live",
+    "pipeline.members",
     "pipeline.preprocessing.cache",
     "sklearn.impute",
     "sklearn.preprocessing",
+    "torch.utils.serialization",
 )
 RESERVE_BYTES = 2**20
 """Freed when a child runs out of memory, so that it can still say so."""

@@ -49,9 +49,9 @@ def test_imports_point_down(path):
     assert not imported & FORBIDDEN[floor] - ALLOWED_INSIDE.get(str(path.relative_to(ROOT)), set())
 
 
-def test_hydra_is_known_only_to_run_and_experiments():
+def test_hydra_is_known_only_to_experiments():
     users = {path.relative_to(ROOT).parts[0] for path in SOURCES if {"hydra", "omegaconf"} & set(_imports(path))}
-    assert users <= {"run.py", "experiments"}
+    assert users == {"experiments"}
 
 
 @pytest.mark.parametrize("package", ["lcbench", "optimizers"])

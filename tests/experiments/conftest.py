@@ -1,13 +1,12 @@
-"""Runs of the real door in processes of their own, as a user starts them."""
+"""Runs of the real door: most in this process, those that are killed in processes of their own."""
 
 import json
-import os
-import runpy
 import shutil
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import get_class
 from omegaconf import OmegaConf
 
+from experiments import harness
 from optimizers.adapters.errors import PeerMissingError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,36 +37,51 @@ def skipping_absent_peers():
         pytest.skip(str(error))
 
 
+def enter(program, words, **environment):
+    """What `python run.py WORDS`, or another program of experiments/, does, in this process: its exit code and what it says."""
+    terminate = signal.getsignal(signal.SIGTERM)
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as err:
+        for name, value in {"HYDRA_FULL_ERROR": "1", "COLUMNS": "120", **environment}.items():
+            patch.setenv(name, value)
+        patch.setattr("experiments.door.START", None)  # this process is older than the job
+        patch.setattr(sys, "argv", [program.__file__, *words])
+        door = harness.Door()
+        patch.setattr(harness, "door", door)
+        try:
+            door.enter(harness.main if program is harness else program.main(words, door))
+            code = 0
+        except SystemExit as left:
+            code = left.code
+        finally:
+            signal.signal(signal.SIGTERM, terminate)
+            GlobalHydra.instance().clear()
+    return subprocess.CompletedProcess(sys.argv, code, out.getvalue(), err.getvalue())
+
+
 SMALL = ("space=lcbench", "traditional=none")
 """What runs of the tests are unless they say otherwise: the small space, no trees; and one network per trial, whatever the space."""
 ONE = "cross_validation=null"
 
 
 class Door:
-    """`python run.py …` with run directories in a folder of the test."""
+    """The door with run directories in a folder of the test: called in this process, which has everything loaded, or `start`ed."""
 
     def __init__(self, runs):
         self.runs = runs
 
-    def command(self, *overrides):
+    def words(self, *overrides):
         flags = [word for word in overrides if word.startswith("-")]
         words = [word for word in overrides if word not in flags]
         simulated = any(word.startswith(("benchmark=tabular", "benchmark=surrogate", "space=")) for word in words)
         small = [] if simulated else [word for word in SMALL if not any(given.startswith(word.partition("=")[0] + "=") for given in words)]
-        return [sys.executable, str(ROOT / "run.py"), *flags, f"runs={self.runs}", ONE, *small, *words]
+        return [*flags, f"runs={self.runs}", ONE, *small, *words]
 
-    def start(self, *overrides, **options):
-        return subprocess.Popen(self.command(*overrides), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+    def start(self, *overrides):
+        command = [sys.executable, str(ROOT / "run.py"), *self.words(*overrides)]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
-    def __call__(self, *overrides, cwd=None, **environment):
-        answer = subprocess.run(
-            self.command(*overrides),
-            capture_output=True,
-            text=True,
-            cwd=cwd,
-            env={**os.environ, "COLUMNS": "120", **environment},
-            check=False,
-        )
+    def __call__(self, *overrides, **environment):
+        answer = enter(harness, self.words(*overrides), **environment)
         answer.directories = sorted(path.parent for path in Path(self.runs).rglob("DONE"))
         return answer
 
@@ -96,18 +111,6 @@ def finished(door, recorded):
 
 
 @pytest.fixture
-def door_here(tmp_path, monkeypatch, capfd):
-    """The door within this process, for what is refused before anything is trained: the imports are spared."""
-    terminate = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
-
-    def enter(*overrides):
-        monkeypatch.setattr(sys, "argv", [str(ROOT / "run.py"), f"runs={tmp_path / 'runs'}", *overrides])
-        with pytest.raises(SystemExit) as left:
-            runpy.run_path(sys.argv[0], run_name="__main__")
-        said = capfd.readouterr()
-        return subprocess.CompletedProcess(sys.argv, left.value.code, said.out, said.err)
-
-    yield enter
-    signal.signal(signal.SIGTERM, terminate)
-    GlobalHydra.instance().clear()
+def door_here(tmp_path):
+    """The door for what is refused before anything is trained: nothing is put before the words."""
+    return lambda *overrides: enter(harness, (f"runs={tmp_path / 'runs'}", *overrides))

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from experiments import collect as module
 from experiments.collect import _limit_workers, _write, collect, composed, wanted_of
 from experiments.collection import CollectionDirectory, Draws, Recording, Wanted
 from lcbench.database import Database
@@ -31,6 +32,7 @@ from lcbench.store import FittedModel, read_curves, write_curves
 from lcbench.task import UNKNOWN, TaskInfo
 from pipeline.recorder import Chunk, Recorded, Recorder, failed
 from pipeline.sandbox import STOPPED, Failure, Limits, Sandbox
+from tests.experiments.conftest import enter
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = ("epochs=2", "space.updates={max_units: [64, 128]}")
@@ -140,19 +142,12 @@ def _size(path):
 
 
 def test_plan_and_status_say_what_there_is_and_record_nothing(tmp_path):
-    words = command(tmp_path, "tasks=wine", "configs=3")
-    plan = subprocess.run([*words, "--plan"], cwd=ROOT, capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "120"})
-    assert "in all" in plan.stdout
+    words = (*SMALL, f"collections={tmp_path}", "tasks=wine", "configs=3")
+    assert "in all" in enter(module, (*words, "--plan")).stdout
     assert not list(tmp_path.rglob("*.journal"))
-    status = subprocess.run(
-        [*words, "--status"], cwd=ROOT, capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "120"}
-    )
-    assert "0 of 3" in status.stdout
+    assert "0 of 3" in enter(module, (*words, "--status")).stdout
     run(tmp_path, "tasks=wine", "configs=2")
-    status = subprocess.run(
-        [*words, "--status"], cwd=ROOT, capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "120"}
-    )
-    assert "2 of 3" in status.stdout
+    assert "2 of 3" in enter(module, (*words, "--status")).stdout
     assert json.loads((tmp_path / "default/collection.json").read_text())["configs"] == "2"
 
 
@@ -210,7 +205,8 @@ def test_under_its_name_alone_it_keeps_the_changes_of_its_space(tmp_path):
 
 
 def test_help_says_everything():
-    answer = subprocess.run([sys.executable, "-m", "experiments.collect", "--help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    answer = enter(module, ("--help",))
+    assert answer.returncode == 0
     assert "configs: 200" in answer.stdout
 
 

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from analysis.study import Study
+from experiments import compare as module
 from experiments.build import build_verb
 from experiments.compare import compare, composed
 from experiments.config import register
@@ -27,7 +28,7 @@ from experiments.overrides import seeds
 from experiments.study import BLOCK, StudyDirectory, _stretches
 from lcbench.errors import UserError
 from lcbench.store import write_curves
-from tests.experiments.conftest import ROOT
+from tests.experiments.conftest import ROOT, enter
 from tests.lcbench.curve_strategies import TASK
 from tests.lcbench.tables import fake_table
 
@@ -275,8 +276,7 @@ def test_one_process_works_in_a_study(tmp_path):
 
 @pytest.mark.parametrize("words", [["tasks=vehicel"], ["optimizers=bhob"], ["sedes=3"], ["optimizers=bohb:n_candidate=3"]])
 def test_the_command_says_what_is_wrong_and_what_is_there(words):
-    command = [sys.executable, "-m", "experiments.compare", *words]
-    answer = subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    answer = enter(module, words)
     assert answer.returncode == 2
     assert answer.stderr.startswith("error: ")
     assert len(answer.stderr.splitlines()) == 1
