@@ -192,7 +192,6 @@ def test_a_damaged_journal_is_refused_whole_and_can_be_repaired(door_here, unfin
     assert (unfinished / name).read_bytes() == damaged
 
 
-@pytest.mark.slow
 def test_after_a_repair_the_run_goes_on_or_says_why_not(door, unfinished):
     repair = [sys.executable, "-m", "lcbench", "repair", str(unfinished)]
     _damage(unfinished / "journals/worker-0.journal", 0.95)  # the last epoch
@@ -205,7 +204,6 @@ def test_after_a_repair_the_run_goes_on_or_says_why_not(door, unfinished):
     assert len(read_run(unfinished).trainings) == 2
 
 
-@pytest.mark.slow
 def test_a_table_that_has_changed_is_not_mixed_with_the_old_one(door, tmp_path, table):
     options = (*FAST, "task=file", f"task.path={_csv(tmp_path, table)}", "task.target=label")
     (directory,) = door(*options).directories

@@ -42,7 +42,7 @@ def test_a_launcher_changes_nothing_but_the_place(launcher, door, scores):
     assert _scores(door) == scores
 
 
-@pytest.mark.parametrize("launcher", ["basic", pytest.param("joblib", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("launcher", ["basic", "joblib"])
 def test_a_job_that_fails_stops_no_other_and_is_remembered(launcher, door):
     answer = door("-m", *LAUNCHERS[launcher], *RUN, "budget.trials=-1,2", "seed=0")
     assert answer.returncode == 2

@@ -158,7 +158,7 @@ def test_members_that_cannot_be_refitted_stay_as_they_were_and_are_named(run, co
     assert not list(copy.glob(".refitted*"))
 
 
-@pytest.mark.parametrize(("seconds", "n_parts"), [pytest.param(0.0, 2, marks=pytest.mark.slow), (1000.0, 1)])
+@pytest.mark.parametrize(("seconds", "n_parts"), [(0.0, 2), (1000.0, 1)])
 def test_further_seeds_are_added_only_as_long_as_there_is_time(copy, task, monkeypatch, seconds, n_parts):
     refitting = refit.run_in_child
 
@@ -185,7 +185,6 @@ def test_a_run_with_a_deadline_averages_five_seeds_unless_milliseconds_count(cop
     assert Refit.of(config, copy, raw, "train", time.monotonic() + 9).parts == 3
 
 
-@pytest.mark.slow
 def test_a_member_that_cannot_be_refitted_stays_beside_those_that_can(run, copy, task):
     file = copy / "predictor" / "members" / "extra_trees.pkl"
     whole = file.read_bytes()
@@ -214,7 +213,6 @@ def test_on_every_row_what_stays_as_it_was_needs_no_test_rows_of_the_others(copy
     assert Predictor.load(copy).answer(RawTable.of(task).values[:3]).shape == (3, 2)
 
 
-@pytest.mark.slow
 def test_the_report_names_the_members_that_stayed_as_they_were(run, folder, door):
     assert "stays as it was" not in run[0].stdout
     shutil.copytree(folder / "runs", door.runs)

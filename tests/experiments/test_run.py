@@ -154,7 +154,6 @@ def test_a_reader_sees_the_epochs_of_a_running_experiment(door):
     process.communicate()
 
 
-@pytest.mark.slow
 def test_a_sweep_goes_on_after_a_failing_job_and_says_so(door):
     answer = door("-m", *FAST, "task=adult,car,iris", OPENML_CACHE_DIR=str(door.runs / "none"))
     assert answer.returncode == 2
@@ -163,7 +162,6 @@ def test_a_sweep_goes_on_after_a_failing_job_and_says_so(door):
     assert "2 jobs failed" in answer.stderr
 
 
-@pytest.mark.slow
 def test_a_sweep_lands_in_the_tree_of_single_runs(door):
     answer = door("-m", *FAST, "task=iris,diabetes", "optimizer=random", "ensemble.size=0")
     assert answer.returncode == 0, answer.stderr
@@ -182,7 +180,6 @@ def test_a_budget_of_seconds_is_kept_by_the_whole_command(door):
     assert summary["n_trials"] >= 1
 
 
-@pytest.mark.slow
 def test_divergence_in_a_real_child_is_a_status_and_the_run_goes_on(door):
     answer = door(*FAST, "space._target_=tests.fakes.wild_space", "space.name=wild", "task=diabetes", "budget.trials=4")
     assert answer.returncode == 0, answer.stderr
@@ -193,7 +190,6 @@ def test_divergence_in_a_real_child_is_a_status_and_the_run_goes_on(door):
     assert {training.status for training in table.trainings} >= {"diverged"}
 
 
-@pytest.mark.slow
 def test_baselines_survive_an_interruption(door, finished):
     baselines = door.summaries()[0]["baselines"]
     (finished / "DONE").unlink()

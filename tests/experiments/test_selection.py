@@ -8,7 +8,6 @@ from experiments.selection import main, rows, words
 from tests.experiments.conftest import Door
 
 
-@pytest.mark.slow
 def test_the_chosen_ensemble_is_that_of_the_run(tmp_path, capsys):
     door = Door(tmp_path)
     small = ("task=breast_cancer,diabetes", "budget.trials=4", "fidelity.max_epochs=8", "fidelity.min_epochs=2", "traditional=[knn,linear]")

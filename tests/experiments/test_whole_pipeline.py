@@ -53,7 +53,7 @@ def test_a_run_leaves_an_ensemble_that_predicts(door, task, executor, metric):
     "more",
     [
         pytest.param(("refit=all",), id="refitted"),
-        pytest.param(("cross_validation=3", "metric=balanced_accuracy"), id="cross-validated", marks=pytest.mark.slow),
+        pytest.param(("cross_validation=3", "metric=balanced_accuracy"), id="cross-validated"),
     ],
 )
 def test_without_test_rows_a_run_ends_with_a_model_and_no_test_scores(door, tmp_path, more):
@@ -79,7 +79,6 @@ def test_without_test_rows_a_run_ends_with_a_model_and_no_test_scores(door, tmp_
         assert ensemble["words"] in again.stdout
 
 
-@pytest.mark.slow
 def test_extended_it_keeps_the_models_that_it_had(door):
     small = ("fidelity.max_epochs=4", "fidelity.min_epochs=2", "space=tiny", "portfolio=none")
     options = (*small, "task=iris", "traditional=[knn]")
@@ -90,7 +89,6 @@ def test_extended_it_keeps_the_models_that_it_had(door):
     assert before < {model["name"] for model in door.summaries()[0]["ensemble"]["models"]}
 
 
-@pytest.mark.slow
 def test_a_model_that_fails_is_named_and_the_run_goes_on(door):
     answer = door(*SMALL, "task=breast_cancer", "traditional=[catboost]", "trial.memory_mb=60", "portfolio=none")
     assert answer.returncode == 0, answer.stderr
@@ -101,9 +99,7 @@ def test_a_model_that_fails_is_named_and_the_run_goes_on(door):
     assert Predictor.load(answer.directories[0]).members
 
 
-@pytest.mark.parametrize(
-    "trouble", [("trial.seconds=0.01",), pytest.param(("ensemble.max_latency=1e-6", "budget.trials=1"), marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("trouble", [("trial.seconds=0.01",), ("ensemble.max_latency=1e-6", "budget.trials=1")])
 def test_where_nothing_can_be_kept_the_constant_model_is(door, trouble):
     answer = door(*SMALL, "task=breast_cancer", "traditional=none", "portfolio=none", *trouble)
     assert answer.returncode == 0, answer.stderr
@@ -112,7 +108,6 @@ def test_where_nothing_can_be_kept_the_constant_model_is(door, trouble):
     np.testing.assert_allclose(predictor.predict_proba(table.X)[0], np.bincount(table.y[table.train]) / len(table.train), rtol=1e-6)
 
 
-@pytest.mark.slow
 def test_without_an_ensemble_nothing_is_kept_but_curves(door):
     answer = door("debug=fast", "ensemble.size=0")
     assert answer.returncode == 0, answer.stderr
@@ -162,7 +157,6 @@ def test_what_a_job_raises_is_raised_by_the_executor(make):
     executor.close()
 
 
-@pytest.mark.slow
 def test_the_record_of_a_traditional_model_is_plain_json(door):
     answer = door("debug=fast")
     record = json.loads((answer.directories[0] / "traditional" / "linear.json").read_text())

@@ -153,7 +153,6 @@ def test_scores_of_several_machines_make_one_table(tmp_path, capsys):
     assert [line.split(" | ")[0] for line in lines[2:-1]] == ["| a", "| b"] and lines[-1] == "runs by version: abc 2"
 
 
-@pytest.mark.slow
 def test_one_command_makes_the_table_and_a_second_look_fits_nothing(door, capsys, monkeypatch, tmp_path):
     small = ("seed=0,1", "budget.trials=2", "fidelity.max_epochs=4", "fidelity.min_epochs=2", "refit=train", "traditional=[linear]")
     assert door("-m", "task=iris", *small).returncode == 0
