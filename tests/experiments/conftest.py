@@ -23,9 +23,9 @@ OPTIMIZERS = {path.stem: path for path in sorted((ROOT / "experiments/conf/optim
 
 
 def fewer(name, amount):
-    """A fifth of a budget for a method that moves by single epochs with a model's milliseconds each: it asks ten times as often."""
+    """A third of a budget for a method that moves by single epochs with a model's milliseconds each: it asks ten times as often."""
     target = get_class(OmegaConf.load(OPTIMIZERS[name])["_target_"])
-    return amount // 5 if getattr(target, "single_epochs", False) and getattr(target, "costly", False) else amount
+    return amount // 3 if getattr(target, "single_epochs", False) and getattr(target, "costly", False) else amount
 
 
 @contextmanager

@@ -33,7 +33,6 @@ def scores(tmp_path_factory):
     return _scores(door)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["joblib", "submitit"])
 def test_a_launcher_changes_nothing_but_the_place(launcher, door, scores):
     answer = door("-m", *LAUNCHERS[launcher], *RUN)

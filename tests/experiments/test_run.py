@@ -104,8 +104,7 @@ def test_a_larger_budget_extends_a_run_when_asked(door):
 @pytest.mark.parametrize(
     ("executor", "kills", "more"),
     [
-        pytest.param("serial", 1, ("budget.trials=4", "fidelity.max_epochs=6"), id="serial"),
-        pytest.param("serial", 2, ("budget.trials=5", "fidelity.max_epochs=6"), id="twice", marks=pytest.mark.slow),
+        pytest.param("serial", 2, ("budget.trials=5", "fidelity.max_epochs=6"), id="serial"),
         pytest.param("local", 5, ("budget.trials=12",), id="local", marks=pytest.mark.slow),
         pytest.param("serial", 1, ("budget.trials=4", "cross_validation=3"), id="cross-validated", marks=pytest.mark.slow),
     ],

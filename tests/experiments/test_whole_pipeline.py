@@ -18,7 +18,7 @@ SMALL = ("fidelity.max_epochs=4", "fidelity.min_epochs=2", "budget.trials=4", "s
 
 @pytest.mark.parametrize(
     ("task", "executor", "metric"),
-    [pytest.param("breast_cancer", "local", "average_precision", marks=pytest.mark.slow), ("diabetes", "serial", "rmse")],
+    [("breast_cancer", "local", "average_precision"), ("diabetes", "serial", "rmse")],
 )
 def test_a_run_leaves_an_ensemble_that_predicts(door, task, executor, metric):
     options = (*SMALL, f"task={task}", f"executor={executor}", f"metric={metric}", "traditional=[knn,extra_trees]")

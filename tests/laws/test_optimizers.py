@@ -52,8 +52,8 @@ def build(name, space, seed=0, **more):
 
 
 def few(optimizer, n):
-    """As many asks, or a fifth of them where each takes a model milliseconds."""
-    return n // 5 if getattr(optimizer, "costly", False) else n
+    """As many asks, or a third of them where each takes a model milliseconds."""
+    return n // 3 if getattr(optimizer, "costly", False) else n
 
 
 def drive(optimizer, benchmark, n_asks, *, n_open=1, shuffle=None, fails=0.0, distort=lambda loss: loss):
