@@ -10,7 +10,7 @@ from hypothesis import settings
 
 from pipeline.sandbox import is_compiled
 
-settings.register_profile("any_machine", deadline=None)  # how long one takes says nothing where other tests run beside it
+settings.register_profile("any_machine", deadline=None)  # how long an example takes says nothing where other tests run beside it
 settings.register_profile("thorough", deadline=None, max_examples=200)
 settings.load_profile("any_machine")
 

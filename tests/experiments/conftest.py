@@ -1,4 +1,4 @@
-"""Runs of the real door: most in this process, those that are killed in processes of their own."""
+"""Runs of the real door: most in this process, those about processes and their time in their own."""
 
 import json
 import shutil

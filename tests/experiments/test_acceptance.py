@@ -24,7 +24,7 @@ def test_adult_in_three_minutes(door, openml_cache):
     assert answer.returncode == 0, answer.stderr
     (summary,), (directory,) = door.summaries(), answer.directories
     assert summary["incumbent"]["test_score"] > summary["baselines"][0]["scores"]["test_accuracy"] > 0.76
-    assert summary["incumbent"]["scores"]["test_balanced_accuracy"] > 0.7  # always one class: 0.5
+    assert summary["incumbent"]["scores"]["test_balanced_accuracy"] > 0.75
     with h5py.File(directory / "curves.h5") as file:
         lengths = np.array(file["tables/adult/lcbench/length"])
     assert np.maximum(lengths - 1, 0).sum() == summary["epochs_trained"]

@@ -172,8 +172,9 @@ def test_a_sweep_lands_in_the_tree_of_single_runs(door):
 
 
 def test_a_budget_of_seconds_is_kept_by_the_whole_command(door):
-    answer = door("task=digits", "budget.seconds=15")
-    assert answer.returncode == 0, answer.stderr
+    process = door.start("task=digits", "budget.seconds=15")
+    _, stderr = process.communicate()
+    assert process.returncode == 0, stderr
     (summary,) = door.summaries()
     assert 11.25 < summary["seconds"] < 16.5  # counted from the start of the process; tests/perf measures the whole command
     assert summary["n_trials"] >= 1
