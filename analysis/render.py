@@ -24,6 +24,7 @@ def footer(study: Study, options: Options) -> tuple[str, ...]:
     return (
         f"{about['benchmark']} benchmark, view {about['view']}, {about['metric']['name']}",
         f"{_count(n_optimizers, 'optimizer')}, {_count(n_tasks, 'task')}, {_count(n_seeds, 'seed')}",
+        *_density(study),
         f"incumbent: {about['incumbent']}",
         f"axis: {AXES[options.axis]}, budget {_budget(study, options.axis)}",
         "promoted trials continue" if about["continue_trials"] else "promoted trials are retrained",
@@ -31,6 +32,15 @@ def footer(study: Study, options: Options) -> tuple[str, ...]:
         "overhead counted" if about["counts_overhead"] else "overhead not counted",
         f"{options.level:.0%} bands and tests",
     )
+
+
+def _density(study: Study) -> tuple[str, ...]:
+    """How many configurations the tables hold: the fewer, the likelier a draw is the best of them."""
+    n = study.n_configurations.to_numpy()
+    if not len(n):
+        return ()
+    each = f"{_number(n.min())}" if n.min() == n.max() else f"{_number(n.min())} to {_number(n.max())}"
+    return (f"{each} configurations per task",)
 
 
 def _budget(study: Study, axis: str) -> str:

@@ -42,7 +42,7 @@ def sections(study: Study, options: Options, figures: Sequence[tuple[str, str, s
         f"Average ranks among the {len(study.optimizers)} optimizers at shares of the budget ({AXES[options.axis]}), with "
         f"{options.level:.0%} bands over seeds; 1 is best. " + quality.power_statement(study, options)
     )
-    constants = study.constants.map("{:.4g}".format).reset_index()
+    constants = study.constants.map("{:.4g}".format).to_frame().join(study.n_configurations).dropna(axis=1).reset_index()
     said = (
         "Regrets are divided by these constants to be compared across tasks: the median regret of the first incumbents of "
         f"{study.reference}. Regret is the incumbent's validation loss minus the smallest of the table, or the smallest that a surrogate "

@@ -215,6 +215,12 @@ class Study:
             )
         return constants
 
+    @property
+    def n_configurations(self) -> pd.Series:
+        """How many recorded configurations there are by task; empty where the study does not say so of every one."""
+        known = {task: self.about["tasks"].get(task, {}).get("n_configurations") for task in self.tasks}
+        return pd.Series({} if None in known.values() else known, dtype=int, name="configurations")
+
     def normalised(self, axis: str, shares: np.ndarray | Iterable[float]) -> np.ndarray:
         """Regret divided by the constant of its task, (O, T, S, G): 1 is the worth of one random configuration, 0 the best of the table."""
         return self.at(axis, shares) / self.constants.to_numpy()[None, :, None, None]

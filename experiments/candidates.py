@@ -32,6 +32,8 @@ class Candidates:
     """M names, those of a fold other than 0 with ``@fold``."""
     scores: NDArray[np.float64]  # (n, M)
     """The metric after `epoch` epochs, larger is better (a metric that is minimised has its sign turned); NaN where it is not known."""
+    among: NDArray[np.float64]  # (m, M)
+    """The same of every configuration that was trained on any task, candidate or not: a regret is to the best of these."""
     epoch: int
     """Number of epochs trained."""
     spaces: list[str]
@@ -102,10 +104,12 @@ def candidates_of(tables: Sequence[CurveTable], metric: str = "val_accuracy", ep
     chosen = everywhere or list(found)
     agreed = {name: values[0] for name, values in beyond.items() if all(one == values[0] for one in values)}
     disputed = [one for name in chosen if name not in agreed for one in beyond.get(name, ())]
+    among = _matrix(list(found), len(tasks), measured)
     return Candidates(
         configurations=[found[name] | agreed.get(name, {}) for name in chosen],
         tasks=tasks,
-        scores=_matrix(chosen, len(tasks), measured),
+        scores=among if chosen == list(found) else _matrix(chosen, len(tasks), measured),
+        among=among,
         epoch=epoch,
         spaces=list(dict.fromkeys(str(table.space.name) for table in tables)),
         licences=list(dict.fromkeys(str(table.provenance.get("licence") or "not stated") for table in tables)),

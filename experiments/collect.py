@@ -8,86 +8,41 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from itertools import islice, product
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from experiments import build
-from experiments.collection import FINE, FIXED, GROWS, CollectionDirectory, Draws, Recording, Wanted, read_about
+from experiments.collection import FINE, FIXED, GROWS, CollectionDirectory, Wanted, read_about
 from experiments.config import register
 from experiments.door import CONF, Door
 from experiments.executors import Workers
 from experiments.outlook import plan_table, status_table
 from experiments.overrides import names, seeds
 from experiments.records import check_folder
+from experiments.source import LONGEST_CHUNK, Source, source_of
 from lcbench.commands.progress import progress_bar
 from lcbench.errors import UserError
-from lcbench.header import provenance_now
 from lcbench.machine import cores
-from lcbench.merge import OF_PARTS, provenance_of_parts
-from lcbench.query import Query
-from lcbench.rundir import HEADER, read_header, write_header
 from lcbench.schema import PER_SEED
-from lcbench.task import UNKNOWN, is_same_task
-from pipeline.live import LiveBenchmark
-from pipeline.recorder import RESIDENT, Chunk, Recorded, Recorder, Records, failed, what_is_missing
+from pipeline.recorder import Chunk, Recorded, Recorder, Records, failed, what_is_missing
 from pipeline.sandbox import STOPPED, Failure, Limits, Sandbox, warm_up
+from pipeline.tasks import task_name
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-CHUNK_SECONDS = 5.0
-"""Trainings that one child does take about so long together."""
-LONGEST_CHUNK = 64
 SHARES = 4
 """A chunk is at most one of so many shares per worker of what is left, so that all workers end at about the same time."""
 PATIENCE = 20
 """If so many trainings on a task have failed in one command and none has ended well, something is wrong with all of them."""
 SHARED = ("space", "metric", "trial", "openml")
 """Keys that the runs of a collection have from it."""
-
-
-@dataclass
-class Source:
-    """One task of a collection: what trains on it, what is recorded, what is missing."""
-
-    live: LiveBenchmark
-    draws: Draws
-    recording: Recording
-    missing: Iterator[Query]
-    waiting: deque[Query] = field(default_factory=deque)
-    """The next ones; what has to be done again stands in front."""
-    alone: int = 0
-    """So many of those in front are done one at a time, because a child died of one of them."""
-    endings: Counter[str] = field(default_factory=Counter)
-    """How the trainings of this command have ended: those of an earlier one may have failed for what has been mended."""
-
-    @property
-    def next_trial(self) -> int | None:
-        """Number of the configuration that comes next, None if there is none."""
-        if not self.waiting:
-            self.waiting.extend(islice(self.missing, 1))
-        return self.waiting[0].trial % PER_SEED if self.waiting else None
-
-    def chunk(self, most: int = LONGEST_CHUNK) -> Chunk:
-        """The next trainings, as many as `_size` says; on a processor at most so many."""
-        size = self._size(most)
-        self.alone = max(self.alone - 1, 0)
-        self.waiting.extend(islice(self.missing, max(0, size - len(self.waiting))))
-        return Chunk(self.live, tuple(self.waiting.popleft() for _ in range(min(size, len(self.waiting)))))
-
-    def _size(self, most: int) -> int:
-        """About `CHUNK_SECONDS` of trainings, on a device as many as it has room for; one before it is known how long one takes."""
-        mean = self.recording.mean_seconds
-        if mean is None or self.alone:
-            return 1
-        return max(1, min(most, int(CHUNK_SECONDS / max(mean, 1e-3)))) if self.live.device == "cpu" else 4 * RESIDENT
 
 
 def collect(config: DictConfig, tasks: dict[str, DictConfig], console: Console) -> None:
@@ -99,6 +54,7 @@ def collect(config: DictConfig, tasks: dict[str, DictConfig], console: Console) 
     path = Path(config.collections).resolve() / config.name  # workers of a cluster may stand in another folder
     wanted = wanted_of(config)
     console.print(f"collection {path}", highlight=False, soft_wrap=True)
+    _limit_workers(config, console)
     if config.status:  # also while another process records
         console.print(status_table(path, list(tasks), str(config.space.name), wanted, config.executor.get("workers", 1) or cores()))
         return
@@ -121,8 +77,7 @@ def _train(config: DictConfig, tasks: dict[str, DictConfig], path: Path, wanted:
     memory = config.trial.memory_mb if config.device == "cpu" else None  # a graphics card takes addresses by the hundred gigabytes
     sandbox = Sandbox(None, Limits(config.trial.seconds, memory))
     _check_device(config, sandbox)
-    _limit_workers(config, console)
-    sources = {task: _source(one, path / task / str(config.space.name), config, wanted) for task, one in tasks.items()}
+    sources = {task: source_of(one, path / task / str(config.space.name), config, wanted) for task, one in tasks.items()}
     executor = build.build_executor(config, Recorder(sandbox))
     try:
         if config.plan:
@@ -142,12 +97,19 @@ def _train(config: DictConfig, tasks: dict[str, DictConfig], path: Path, wanted:
 def _limit_workers(config: DictConfig, console: Console) -> None:
     """As many trainings at a time as this machine can do side by side; what is recorded does not depend on it."""
     wanted, most = config.executor.get("workers", 1), cores()
+    if _elsewhere(config):
+        return
     if str(config.device).startswith("cuda") and wanted is None:
         config.executor.workers = 1  # hundreds of networks share a card, and two such processes would only share its memory
-    elif isinstance(wanted, int) and wanted > most and not (config.get("cluster") or config.executor.get("address")):
+    elif isinstance(wanted, int) and wanted > most:
         config.executor.workers = most
         text = f"executor.workers is {wanted}, but every network takes a core and this process may use {most}: {most} at a time are faster"
         console.print(text, highlight=False, soft_wrap=True)
+
+
+def _elsewhere(config: DictConfig) -> bool:
+    """Whether other machines train."""
+    return bool(config.get("cluster") or config.executor.get("address"))
 
 
 def _pack(directory: CollectionDirectory, console: Console) -> None:
@@ -162,7 +124,7 @@ def _check_device(config: DictConfig, sandbox: Sandbox) -> None:
     Raises:
         UserError: if torch cannot use it.
     """
-    if config.device == "cpu" or config.get("cluster") or config.executor.get("address"):
+    if config.device == "cpu" or _elsewhere(config):
         return
     missing = sandbox.call(what_is_missing, str(config.device))
     if missing:
@@ -197,41 +159,6 @@ def _describe(directory: CollectionDirectory, config: DictConfig, wanted: Wanted
     space = OmegaConf.to_container(config.space, resolve=True)
     fixed = {"name": config.name, "space": space, "epochs": wanted.epochs, "draw": wanted.draw, "metric": config.metric}
     directory.describe(fixed, {"tasks": list(config.tasks), "configs": str(config.configs), "seeds": list(wanted.seeds)}, plan=config.plan)
-
-
-def _source(config: DictConfig, path: Path, collection: DictConfig, wanted: Wanted) -> Source:
-    """Load a task and set up what trains on it; only once its table is the one that its curves are curves of.
-
-    Raises:
-        UserError: if the table has changed since the recording began.
-    """
-    task = build.build_task(config)
-    live = replace(
-        build.build_benchmark(config, task, build.build_ladder(config), path), epochs=wanted.epochs, keep=False, device=collection.device
-    )
-    provenance = provenance_now(licence="not stated") | {"table_crc32": live.set_up(task)} | live.stated
-    recording = Recording.of(task.info.name, path)
-    more = not collection.plan and wanted.n_missing(recording, retry=collection.retry) > 0
-    _describe_table(path, live, provenance, more=more)
-    draws = Draws(live.space, build.build_space(config, replace(task.info, n_categorical=UNKNOWN)).space, wanted.draw)
-    return Source(live, draws, recording, wanted.queries(draws, recording, retry=collection.retry))
-
-
-def _describe_table(path: Path, live: LiveBenchmark, provenance: dict[str, Any], *, more: bool) -> None:
-    """Write what the curves of a task are curves of; where other code or another machine records more, it says so of each part.
-
-    Raises:
-        UserError: if the table is another one than that of the curves that are there.
-    """
-    about: dict[str, Any] = {"task": live.task, "space": live.space, "objective": live.metric.on("val")}
-    if not (path / HEADER).exists():
-        write_header(path, **about, provenance=provenance)
-    header = read_header(path)
-    if not is_same_task(header.task, live.task) or header.provenance.get("table_crc32") != provenance["table_crc32"]:
-        raise UserError(f"the table of task {live.task.name!r} has changed since {path} began: choose another `name`")
-    of_parts = provenance_of_parts([header, replace(header, provenance=provenance)])
-    if more and any(f"{name}{OF_PARTS}" in of_parts for name in ("versions", "host")):
-        write_header(path, **about, provenance=of_parts)
 
 
 def _record_all(sources: dict[str, Source], executor: Workers, wanted: Wanted, config: DictConfig, console: Console) -> None:
@@ -276,11 +203,11 @@ def _write(recorded: Recorded, source: Source, failures: Counter[str]) -> int:
         return len(recorded.trainings)
     queries = recorded.chunk.queries
     if len(queries) > 1:
-        source.waiting.extendleft(reversed(queries))
-        source.alone += len(queries)
+        source.again(queries)
         return 0
     if recorded.failure.error == STOPPED:
         return 0
+    source.room = Source.room
     _append(failed(queries[0], recorded.chunk.live.horizon(queries[0]), recorded.failure.status, recorded.failure.error), source, failures)
     return 1
 
@@ -335,10 +262,23 @@ def composed(words: Sequence[str]) -> tuple[DictConfig, dict[str, DictConfig]]:
             "portfolio=none",
             "cross_validation=null",
         ]
-        runs = [compose("run", [*shared, *_of_task(name)]) for name in names(config.tasks, "tasks")]
+        runs = [compose("run", [*shared, *_of_task(name)]) for name in dict.fromkeys(names(config.tasks, "tasks"))]
     for run, name in product(runs, SHARED):
         run[name] = config[name]
-    return config, {str(run.task.name): run for run in runs}
+    return config, _by_name(runs)
+
+
+def _by_name(runs: Sequence[DictConfig]) -> dict[str, DictConfig]:
+    """By the name of their task, which is that of its folder.
+
+    Raises:
+        UserError: if two are called the same.
+    """
+    found = {task_name(run.task): run for run in runs}
+    called = Counter(task_name(run.task) for run in runs)
+    if twice := [name for name, n in called.items() if n > 1]:
+        raise UserError(f"`tasks` has two called {twice[0]!r}, but each is a folder of its own: give one another `name` in its YAML")
+    return found
 
 
 def _said(value: Any) -> str:

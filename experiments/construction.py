@@ -53,7 +53,7 @@ def construct(candidates: Candidates, size: int, normaliser: Normaliser = "range
     if size < 1:
         raise UserError(f"`--size` is {size}, but must be 1 or larger")
     try:
-        regrets = regrets_of(candidates.scores, normaliser)
+        regrets = regrets_of(candidates.scores, normaliser, candidates.among)
     except ValueError as error:
         raise UserError(f"the scores cannot be compared after {candidates.epoch} epochs: {error} ({', '.join(candidates.tasks)})") from None
     members = greedy(regrets, size)
@@ -116,7 +116,10 @@ def remarks(candidates: Candidates, made: Construction) -> list[str]:
         n = int(measured.all(axis=1).sum())
         said.append(f"{n} of {len(measured)} candidates were measured on every task; where one was not, it counts as the worst of the task")
     if candidates.n_apart:
-        said.append(f"{candidates.n_apart} configurations are no candidates, because they were not trained on every task, as others were")
+        said.append(
+            f"{candidates.n_apart} configurations are no candidates, because they were not trained on every task, as others were: --tasks "
+            "leaves out tasks with fewer; regrets are to the best of all"
+        )
     if candidates.not_shared:
         names = ", ".join(candidates.not_shared)
         said.append(f"tables do not agree on {names}: candidates that differ in nothing else count as one, and members do not have them")

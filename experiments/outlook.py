@@ -7,7 +7,7 @@ import time
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -16,14 +16,12 @@ from rich.table import Table
 from experiments.collection import Recording, Wanted
 from experiments.executors import Workers
 from experiments.probes import PROBES, Probes, pool, work
+from experiments.source import Source
 from lcbench.commands.progress import progress_bar
 from lcbench.query import Origin, Query
 from lcbench.schema import PER_SEED
 from lcbench.space import plain
 from pipeline.recorder import Chunk
-
-if TYPE_CHECKING:
-    from experiments.collect import Source
 
 PER_CHUNK = 8
 """Probes that one child makes, but for the first of every task, which shows how long they take."""
@@ -33,7 +31,7 @@ PLAN_SECONDS = 60.0
 
 
 def status_table(path: Path, tasks: Sequence[str], space: str, wanted: Wanted, slots: int) -> Table:
-    """What is recorded of every task, and how long the rest takes on so many cores."""
+    """What is recorded of every task, and how long the rest takes on so many cores; below, what else the collection holds."""
     table = _table(wanted, "recorded", "whole configurations", "failed", "s / training", f"hours left on {slots} cores")
     n_trials, n_left, n_failed, hours = len(list(wanted.trials())), 0, 0, 0.0
     for task in tasks:
@@ -42,6 +40,10 @@ def status_table(path: Path, tasks: Sequence[str], space: str, wanted: Wanted, s
         known = ("-", "-") if mean is None else (f"{mean:.2f}", f"{left * mean / slots / 3600:.2f}")
         table.add_row(task, f"{n_trials - left} of {n_trials}", str(wanted.n_whole(recording)), str(failed), *known)
         n_left, n_failed, hours = n_left + left, n_failed + failed, hours + left * (mean or math.nan) / slots / 3600 if left else hours
+    for task in sorted({header.parent.parent.name for header in path.glob(f"*/{space}/table.json")} - set(tasks)):
+        recording = Recording.of(task, path / task / space)
+        mean = recording.mean_seconds
+        table.add_row(task, f"{len(recording.ended)}, not asked for", "", "", "-" if mean is None else f"{mean:.2f}", "")
     table.add_section()
     n_all = n_trials * len(tasks)
     table.add_row("in all", f"{n_all - n_left} of {n_all}", "", str(n_failed), "", f"{hours:.2f}" if math.isfinite(hours) else "-")

@@ -20,8 +20,10 @@ from experiments.candidates import candidates_of, read_tables
 from experiments.construction import construct, diagnostics, print_diagnostics
 from lcbench.commands.words import short
 from lcbench.database import SHIPPED
-from lcbench.errors import exit_code
+from lcbench.errors import UserError, exit_code
 from lcbench.files import replacing
+from lcbench.store import names_of
+from lcbench.table import CurveTable
 from optimizers.portfolio_file import PortfolioFile, portfolio_text, read_portfolio
 
 SOURCE = (
@@ -47,7 +49,7 @@ def build(options: argparse.Namespace, console: Console) -> None:
     Raises:
         UserError: if a source or an option is not what it must be.
     """
-    candidates = candidates_of(read_tables(options.sources or [SHIPPED]), options.metric, options.epoch)
+    candidates = candidates_of(_of_tasks(read_tables(options.sources or [SHIPPED]), options.tasks), options.metric, options.epoch)
     made = construct(candidates, options.size, options.normaliser)
     print_diagnostics(candidates, made, console)
     if not options.to:
@@ -68,6 +70,14 @@ def build(options: argparse.Namespace, console: Console) -> None:
     }
     members = [candidates.configurations[member] for member in made.members]
     _write(options.to, header, members, console, {"diagnostics": diagnostics(candidates, made)})
+
+
+def _of_tasks(tables: list[CurveTable], wanted: Sequence[str] | None) -> list[CurveTable]:
+    """The tables of some tasks, or all of them."""
+    known = list(dict.fromkeys(names_of(table)[0] for table in tables))
+    if strange := [task for task in wanted or () if task not in known]:
+        raise UserError(f"`--tasks` names {', '.join(strange)}, but there are {', '.join(known)}")
+    return [table for table in tables if wanted is None or names_of(table)[0] in wanted]
 
 
 def convert(options: argparse.Namespace, console: Console) -> None:
@@ -167,6 +177,7 @@ def _add_build(commands: Any) -> None:
     )
     add = parser.add_argument
     add("sources", type=Path, nargs="*", metavar="SOURCE", help="databases (.h5) and run directories (default: the database of the code)")
+    add("--tasks", type=lambda text: text.split(","), metavar="NAMES", help="choose for these alone, by commas (default: for every task)")
     add("--to", type=Path, metavar="OUT", help="the JSON file to write (default: only print)")
     add("--size", type=int, default=SIZE, help=f"number of members (default {SIZE})")
     add("--metric", default="val_accuracy", metavar="NAME", help="a recorded column (default val_accuracy)")

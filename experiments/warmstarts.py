@@ -84,8 +84,10 @@ def warm_starts(
         )
     n, members = len(candidates.scores), _members(tables, candidates, metric, candidates.tasks if tasks is None else tasks)
     try:
-        left_out = leave_one_out(regrets_of(candidates.scores), size, candidates.tables)  # whatever other members have reached
-        regrets = regrets_of(np.concatenate([candidates.scores, members]))
+        own = regrets_of(candidates.scores, among=candidates.among)  # whatever other members have reached
+        left_out = leave_one_out(own, size, candidates.tables)
+        among = np.concatenate([candidates.among, members])
+        regrets = regrets_of(np.concatenate([candidates.scores, members]), among=among)
     except ValueError as error:
         raise UserError(f"{error}: leave the task out") from None
     own, tried = regrets[:n], regrets[n:]
@@ -95,7 +97,7 @@ def warm_starts(
     found[RANDOM] = random_by_size(own, size)
     rungs = ladder(candidates.epoch, max(candidates.epoch // HALVINGS, 1), 2)
     by_rung = np.stack([candidates_of(drawn, metric, epoch).scores for epoch in rungs.epochs])  # (rungs, n, M)
-    best, worst = (np.array([pick(column) for column in _columns(candidates.scores, members)]) for pick in (np.nanmax, np.nanmin))
+    best, worst = (pick(among, axis=0) for pick in (np.nanmax, np.nanmin))
     unit = np.where(best > worst, best - worst, 1.0)
     found[HYPERBAND] = np.column_stack(
         [_hyperband((best[t] - by_rung[:, :, t]) / unit[t], rungs, size, (t, seeds)) for t in range(len(candidates.tasks))]
@@ -107,10 +109,6 @@ def warm_starts(
 def _to_the_end(regrets: Floats, size: int) -> Floats:  # (k, M) -> (K, M)
     """What ran out of configurations keeps its best one."""
     return np.concatenate([regrets, np.repeat(regrets[-1:], max(size - len(regrets), 0), axis=0)])
-
-
-def _columns(*scores: Floats) -> list[Floats]:  # (n, M), (m, M) -> M times (n + m,)
-    return list(np.concatenate(scores).T)
 
 
 def _of_origin(table: CurveTable, origin: Origin) -> CurveTable:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 
 def cores() -> int:
-    """Cores that this process may use (macOS knows only how many there are)."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Cores that this process may use: no more than its affinity (but on macOS) and the quota of its container allow."""
+    from joblib import cpu_count
+
+    return int(cpu_count())

@@ -34,7 +34,7 @@ Layout = Literal["serving", "compressed"]
 """How the bytes lie; see `schema.py`."""
 
 _FILE_OPTIONS: dict[str, Any] = {
-    "libver": ("v108", "latest"),  # metadata with checksums, for any HDF5 library since 2008
+    "libver": ("v110", "latest"),  # metadata and indices of blocks with checksums, for any HDF5 library since 2016
     "alignment_threshold": 1,
     "alignment_interval": 64,  # a memory-mapped dataset starts at a cache line
 }

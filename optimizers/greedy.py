@@ -1,7 +1,7 @@
 """How a portfolio is chosen: greedily, so that on every task at least one member is good (Zimmer et al., TPAMI 2021, section 3.3).
 
 Notation: n candidates, M tasks, k members. A *score* is larger where a candidate is better, NaN where it was not measured. A *regret* is
-0 for the best candidate of a task; that of a portfolio is the smallest of its members'. The mean over tasks of what a portfolio takes
+0 for the best of a task; that of a portfolio is the smallest of its members'. The mean over tasks of what a portfolio takes
 away from the regret is monotone and submodular, so that greedy choice comes within 1 - 1/e of the best portfolio of its size.
 """
 
@@ -17,21 +17,27 @@ Floats = NDArray[np.float64]
 Normaliser = Literal["range", "best"]
 
 
-def regrets_of(scores: Floats, normaliser: Normaliser = "range") -> Floats:  # (n, M) -> (n, M)
-    """How far every candidate is behind the best one of a task, as a share of the range of its scores, or of the best score.
+def regrets_of(scores: Floats, normaliser: Normaliser = "range", among: Floats | None = None) -> Floats:  # (n, M) -> (n, M)
+    """How far every candidate is behind the best of a task, as a share of the range of its scores, or of the best score.
 
     What was not measured counts as the worst of its task. On a task where all are equal nobody has a regret. Every task is
     normalised by itself, so taking a task away changes no other.
 
+    Args:
+        scores: of the candidates.
+        normaliser: what a regret is a share of.
+        among: whose best and worst count, (m, M): the candidates and whatever else was measured; None for the candidates alone.
+
     Raises:
         ValueError: if a task has no finite score, or its best one is 0 and cannot be divided by.
     """
-    measured = np.isfinite(scores)
-    if not measured.any(axis=0).all():
-        raise ValueError(f"task {int(np.argmin(measured.any(axis=0)))} has no finite score")
-    best = np.where(measured, scores, -np.inf).max(axis=0)  # (M,)
-    worst = np.where(measured, scores, np.inf).min(axis=0)
-    behind = best - np.where(measured, scores, worst)
+    among = scores if among is None else among
+    known = np.isfinite(among)
+    if not known.any(axis=0).all():
+        raise ValueError(f"task {int(np.argmin(known.any(axis=0)))} has no finite score")
+    best = np.where(known, among, -np.inf).max(axis=0)  # (M,)
+    worst = np.where(known, among, np.inf).min(axis=0)
+    behind = best - np.where(np.isfinite(scores), scores, worst)
     unit = best - worst if normaliser == "range" else np.abs(best)
     if ((unit == 0) & (best > worst)).any():
         raise ValueError("the best score of a task is 0, by which a regret cannot be divided: normalise by the range")

@@ -36,6 +36,9 @@ from pipeline.schedules.schedule import learning_rate
 from pipeline.scores import ClassificationScores
 from pipeline.turns import Work, finished
 
+RESOLUTION = 2.0**-20
+"""The seconds of a curve are kept in such steps, about a microsecond: what lies below is noise, and was half of their weight in a file."""
+
 
 class Entry(NamedTuple):
     """One row of a learning curve."""
@@ -131,7 +134,7 @@ class Training:
             measured.append((yield from learner.advancing(epoch, rate)))
         values = _mean(measured) | {"learning_rate": rate}
         before = self.entries[-1].seconds if self.entries else 0.0
-        self.entries.append(Entry(epoch, before + self._clock() - start, values))
+        self.entries.append(Entry(epoch, before + _in_steps(self._clock() - start), values))
         self._note_best()
         return self.entries[-1]
 
@@ -212,6 +215,10 @@ class Training:
         self._best = state["best"]
         self.entries = [Entry(*entry) for entry in state["entries"]]
         return True
+
+
+def _in_steps(seconds: float) -> float:
+    return round(seconds / RESOLUTION) * RESOLUTION
 
 
 def _plain(recipe: Recipe) -> dict[str, Any]:

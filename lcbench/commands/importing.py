@@ -129,9 +129,10 @@ def _with_common_trials(tables: list[CurveTable], options: Namespace) -> list[Cu
     found: dict[str, dict[str, set[int]]] = {}
     for table in tables:
         trials = table.columns["trial"][_rows(table, options)].tolist()
-        found.setdefault(str(table.space.name), {}).setdefault(group_name(table), set()).update(trials)
+        if trials:  # a task that was only planned has nothing in common with others
+            found.setdefault(str(table.space.name), {}).setdefault(group_name(table), set()).update(trials)
     common = {space: sorted(set.intersection(*of_tasks.values())) for space, of_tasks in found.items()}
-    return [table.take(np.flatnonzero(np.isin(table.columns["trial"], common[str(table.space.name)]))) for table in tables]
+    return [table.take(np.flatnonzero(np.isin(table.columns["trial"], common.get(str(table.space.name), [])))) for table in tables]
 
 
 def _still_valid(source: Path, named: list[list[CurveTable]]) -> list[FittedModel]:

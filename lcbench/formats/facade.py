@@ -20,7 +20,7 @@ from lcbench.database import SHIPPED, Database
 from lcbench.errors import UserError
 from lcbench.formats.lcbench_tags import unit_in_file
 from lcbench.metric import SCALES
-from lcbench.query import Query, Result
+from lcbench.query import Query, Result, Status
 from lcbench.space import checked_configuration, key
 from lcbench.tabular import TabularBenchmark
 from lcbench.wrappers import NearestRecorded
@@ -78,11 +78,17 @@ def answered(benchmark: CurveBenchmark, values: Mapping[str, Any] | Configuratio
 
 
 def entry(result: Result, epoch: int) -> dict[str, float]:
-    """What the curve says at an epoch: ``seconds`` and every column in its metric's unit; empty if the training ended before."""
-    if result.curve.last_epoch < epoch:
+    """What the curve says at an epoch: ``seconds`` and every column in its metric's unit; empty if the training ended before.
+
+    Where a training has diverged, its columns are NaN: a network of NaN predicts one class, and may be right by chance.
+    """
+    last = result.curve.last_epoch
+    if last < epoch:
         return {}
     at = int(result.curve.epochs.searchsorted(epoch))
-    return {"seconds": float(result.curve.seconds[at]), **{name: float(column[at]) for name, column in result.curve.values.items()}}
+    diverged = result.status == Status.DIVERGED and epoch == last
+    values = {name: math.nan if diverged else float(column[at]) for name, column in result.curve.values.items()}
+    return {"seconds": float(result.curve.seconds[at]), **values}
 
 
 def published(name: str, value: float) -> float:

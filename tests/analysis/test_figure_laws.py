@@ -106,6 +106,12 @@ def test_the_footer_says_what_a_figure_rests_on(module, study):
         assert needed in said
 
 
+def test_the_footer_says_how_dense_the_tables_are(study):
+    tasks = {task: about | {"n_configurations": n} for (task, about), n in zip(study.about["tasks"].items(), (1000, 200, 200), strict=True)}
+    assert "200 to 1,000 configurations per task" in footer(Study(study.trajectories, study.about | {"tasks": tasks}), OPTIONS)
+    assert not any("per task" in fact for fact in footer(study, OPTIONS))
+
+
 def test_the_footer_says_the_contrary_of_the_contrary(study):
     other = Study(
         study.trajectories, study.about | {"continue_trials": False, "workers": 4, "counts_overhead": True, "incumbent": "max_budget"}

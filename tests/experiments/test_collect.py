@@ -14,11 +14,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
 from rich.console import Console
 
 from experiments import collect as module
-from experiments.collect import _limit_workers, _write, collect, composed, wanted_of
+from experiments.collect import _by_name, _limit_workers, _write, collect, composed, wanted_of
 from experiments.collection import CollectionDirectory, Draws, Recording, Wanted
+from lcbench.__main__ import main as lcbench
 from lcbench.database import Database
 from lcbench.errors import UserError
 from lcbench.machine import cores
@@ -149,6 +151,52 @@ def test_plan_and_status_say_what_there_is_and_record_nothing(tmp_path):
     run(tmp_path, "tasks=wine", "configs=2")
     assert "2 of 3" in enter(module, (*words, "--status")).stdout
     assert json.loads((tmp_path / "default/collection.json").read_text())["configs"] == "2"
+
+
+def test_status_names_what_else_the_collection_holds(tmp_path):
+    run(tmp_path, "tasks=iris", "configs=3")
+    words = (*SMALL, f"collections={tmp_path}", "tasks=wine", "configs=2", "--status")
+    said = enter(module, words).stdout
+    assert "0 of 2" in said
+    assert "3, not asked for" in said
+
+
+def test_what_was_only_planned_says_later_when_and_where_it_was_recorded_and_takes_nothing_from_others(tmp_path):
+    run(tmp_path, "tasks=iris", "configs=2")
+    collect(*composed([*SMALL, f"collections={tmp_path}", "tasks=wine", "configs=2", "plan=true"]), Console(quiet=True))
+    source, target = tmp_path / "default", tmp_path / "common.h5"
+    assert lcbench(["import", *map(str, source.glob("*/lcbench")), "--to", str(target), "--common"]) == 0
+    assert [(table.task.name, len(table)) for table in read_curves(target)] == [("iris", 2)]
+    file = source / "wine/lcbench/table.json"
+    planned = json.loads(file.read_text())
+    planned["provenance"]["host"] = {"node": "another"}
+    file.write_text(json.dumps(planned))
+    assert run(tmp_path, "tasks=wine", "configs=1")["wine"].provenance["host"] != {"node": "another"}
+
+
+def test_another_space_under_the_same_name_is_refused(tmp_path):
+    run(tmp_path, "tasks=wine", "configs=1")
+    (tmp_path / "default/collection.json").unlink()
+    config, tasks = composed(["epochs=2", f"collections={tmp_path}", "tasks=wine", "configs=2"])
+    with pytest.raises(UserError, match="the space 'lcbench' of task 'wine' has changed since"):
+        collect(config, tasks, Console(quiet=True))
+
+
+@pytest.mark.parametrize("name", ["apt2021", "full", "tiny"])
+def test_a_space_is_the_same_after_it_was_written(name, tmp_path):
+    for _ in range(2):
+        config, tasks = composed([f"collections={tmp_path}", "tasks=wine", f"space={name}", "epochs=1", "configs=1"])
+        collect(config, tasks, Console(quiet=True))
+
+
+def test_two_tasks_of_one_name_are_refused_and_folds_are_two(tmp_path):
+    _, tasks = composed(["tasks=[wine,wine,iris]", f"collections={tmp_path}"])
+    assert list(tasks) == ["wine", "iris"]
+    runs = [OmegaConf.create({"task": {"name": "a", "fold": fold}}) for fold in (0, 3)]
+    assert list(_by_name(runs)) == ["a", "a-fold3"]
+    files = [OmegaConf.create({"task": {"name": None, "path": path}}) for path in ("a/b.csv", "c/b.csv")]
+    with pytest.raises(UserError, match="`tasks` has two called 'b'"):
+        _by_name(files)
 
 
 def test_the_first_configurations_come_with_every_seed():
@@ -372,9 +420,25 @@ def test_a_stop_is_no_failure(tmp_path):
 
 
 def _source(recording, how="raise"):
-    from experiments.collect import Source
+    from experiments.source import Source
 
     return Source(FailingBenchmark(how), Draws(lcbench_space(), lcbench_space(), 0), recording, iter(()))
+
+
+def test_a_device_gets_half_as_many_after_a_failure_until_it_is_known_of_which(tmp_path):
+    recording = Recording("fake", tmp_path)
+    source = _source(recording)
+    source.live.device = "cuda"
+    source.waiting.extend(_chunk("raise", range(1, 21)).queries)
+    recording.seconds, recording.ended[99] = 1e-3, Status.SUCCESS
+    sizes, failure = [], Failure(Status.CRASHED, "out of memory")
+    while len(sizes) < 5:
+        chunk = source.chunk()
+        sizes.append(len(chunk.queries))
+        _write(Recorded(chunk, (), failure), source, Counter())
+    assert sizes == [20, 10, 5, 2, 1]
+    assert len(source.chunk().queries) == 19
+    recording.close()
 
 
 @pytest.mark.parametrize(("device", "said"), [("gpu", "must be cpu, a graphics card"), ("cuda:99", "device=cpu trains on the processor")])
@@ -394,6 +458,8 @@ def test_a_device_that_is_not_there_is_refused(device, said, tmp_path):
         (("executor.workers=1",), 1),
         ((), None),
         (("device=cuda",), 1),
+        (("device=cuda", "executor=dask"), 1),
+        (("device=cuda", "executor=dask", "executor.address=tcp://head:8786"), None),
         (("executor=serial", "device=cuda"), 1),
     ],
 )

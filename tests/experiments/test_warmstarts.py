@@ -118,13 +118,17 @@ def test_a_network_that_failed_counts_as_the_worst_for_hyperband_too():
     assert found.regrets[HYPERBAND].max() <= 1
 
 
-def test_what_one_task_lacks_is_nowhere_a_candidate():
-    one, two, three = _tables()
-    ragged = warm_starts([one, two, three.take(range(34))], size=3, seeds=SEEDS)
-    even = warm_starts([table.take(range(34)) for table in (one, two, three)], size=3, seeds=SEEDS)
-    assert ragged.n_candidates == 34
+def test_what_one_task_lacks_is_nowhere_a_candidate_but_regrets_are_to_the_best_of_all():
+    tables = _tables()
+    ragged = warm_starts([*tables[:2], tables[2].take(range(34))], size=3, seeds=SEEDS)
+    even = warm_starts([table.take(range(34)) for table in tables], size=3, seeds=SEEDS)
+    assert ragged.n_candidates == even.n_candidates == 34
+    for t, known in enumerate((N, N, 34)):
+        scores = np.array([_last(tables[t], row) for row in range(known)])
+        unit, behind = np.ptp(scores), scores.max() - scores[:34].max()
+        assert ragged.regrets[RANDOM][:, t] == pytest.approx((behind + even.regrets[RANDOM][:, t] * np.ptp(scores[:34])) / unit)
     for name, regrets in even.regrets.items():
-        assert ragged.regrets[name] == pytest.approx(regrets)
+        assert ragged.regrets[name][:, 2] == pytest.approx(regrets[:, 2])
 
 
 def test_some_tasks_are_judged_by_what_was_chosen_from_all(found):

@@ -113,6 +113,12 @@ def test_regrets_by_hand():
     assert regrets_of(scores, "best") == pytest.approx(np.array([[3 / 8, 0, 0], [0, 1 / 3, 0], [1 / 4, 1 / 3, 0]]))
 
 
+def test_the_best_and_the_worst_may_be_others_than_candidates():
+    among = np.array([[0.5], [0.8], [0.9], [0.4]])
+    assert regrets_of(np.array([[0.5], [np.nan]]), among=among) == pytest.approx(np.array([[0.8], [1.0]]))
+    assert regrets_of(among[:2], "best", among) == pytest.approx(np.array([[4 / 9], [1 / 9]]))
+
+
 @given(SCORES, st.floats(0.5, 4), st.floats(-3, 3))
 def test_the_range_knows_no_unit_and_what_is_missing_is_the_worst(scores, scale, shift):
     scores[0] = 0.3

@@ -21,7 +21,7 @@ from pipeline.schedules.schedule import FLOOR, learning_rate
 from pipeline.scores import ClassificationScores, RegressionScores, double_softmax_cross_entropy
 from pipeline.spaces import full, lcbench
 from pipeline.tasks import bundled_task, cross_validated
-from pipeline.training import Training
+from pipeline.training import RESOLUTION, Training
 
 CONFIGURATION = {
     "batch_size": 32,
@@ -146,6 +146,14 @@ def test_deep_networks_have_no_columns_per_layer(n_layers, n_columns):
 def test_gradient_statistics_need_a_backward_pass():
     with pytest.raises(ValueError, match="need a backward pass"):
         gradients_of(_network(1).linears)
+
+
+def test_seconds_are_kept_in_steps_of_a_microsecond_and_do_not_drift(data):
+    ticks = iter(0.1 * i for i in range(1000))
+    training = Training([data], RECIPE, clock=lambda: next(ticks))
+    seconds = [training.advance().seconds for _ in range(20)]
+    assert [one / RESOLUTION % 1 for one in seconds] == [0.0] * 20
+    assert seconds == pytest.approx(np.cumsum([0.1] * 20), abs=20 * RESOLUTION / 2)
 
 
 def test_the_curve_learns_and_has_every_column(data):

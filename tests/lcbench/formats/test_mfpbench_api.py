@@ -54,6 +54,18 @@ def test_results_can_be_copied_and_compared(bench):
     assert copy.deepcopy(result) == pickle.loads(pickle.dumps(result)) == result
 
 
+def test_a_network_that_has_diverged_is_not_right_by_chance(tmp_path):
+    row = training(1, entries=30, status="diverged")
+    row.curve.values["val_balanced_accuracy"][-1] = 1.0
+    write_curves(tmp_path / "curves.h5", [table(training(0), row)])
+    bench = MFPBenchmark.load("vehicle", tmp_path / "curves.h5")
+    at_the_end, best, before = (bench.query(row.configuration, **asked) for asked in ({"at": 29}, {"argmin": "error"}, {"at": 28}))
+    assert at_the_end.error == math.inf
+    assert math.isnan(at_the_end.val_accuracy)
+    assert best.fidelity < 29
+    assert before.error == 1 - row.curve.values["val_balanced_accuracy"][28]
+
+
 def test_the_metric_can_be_chosen(path):
     result = MFPBenchmark.load("vehicle", path, metric="cross_entropy").query(ROW.configuration)
     last = ROW.curve.values["val_cross_entropy"][-1]
