@@ -12,5 +12,5 @@ def test_the_python_of_the_readme_runs(capsys):
     assert len(blocks) >= 4
     names: dict[str, object] = {}
     for block in blocks:
-        exec(compile(block.replace("seconds=60", "seconds=15"), str(README), "exec"), names)
+        exec(compile(block.replace("seconds=60", "seconds=30"), str(README), "exec"), names)
     assert capsys.readouterr().out.count("\n") >= 8

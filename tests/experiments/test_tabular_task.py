@@ -24,7 +24,7 @@ def test_the_example_of_auto_pytorch_works_line_by_line():
         X_test=X_test,
         y_test=y_test,
         optimize_metric="accuracy",
-        total_walltime_limit=15,
+        total_walltime_limit=30,
         func_eval_time_limit_secs=5,
         dataset_name="digits",
     )
