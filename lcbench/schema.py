@@ -9,7 +9,7 @@ a training (a gradient of layer 4 in a network of three) is NaN in its whole row
 
 Two layouts hold the same datasets. *serving*: every dataset is contiguous, `curves` and `seconds` start at a multiple of
 64 bytes, so that a reader maps them into memory and never touches HDF5 again. *compressed*: `curves` and `seconds` are
-byte-shuffled and deflated in blocks of rows, for distribution. Any HDF5 library reads both.
+byte-shuffled and deflated in blocks of rows, for distribution. Any HDF5 library since 1.10 (2016) reads both.
 """
 
 from __future__ import annotations
