@@ -13,6 +13,7 @@ from typing import Protocol
 from experiments.cost import Account, Clock
 from experiments.executors import Executor
 from lcbench.errors import UserError
+from lcbench.machine import one_thread
 from lcbench.query import Query, Result
 from lcbench.space import key
 from optimizers.optimizer import Optimizer
@@ -69,8 +70,16 @@ class Loop:
     _refused: dict[tuple[int, int], Query] = field(default_factory=dict)
 
     def run(self, history: Iterable[Asked | Told] = ()) -> list[Result]:
-        """Replay `history`, evaluate what it left open, and go on; returns every result in the order of tells."""
-        self.replay(history)
+        """Replay `history`, evaluate what it left open, and go on; returns every result in the order of tells.
+
+        The optimizer computes on one thread: the cores are for the trainings.
+        """
+        with one_thread():
+            self.replay(history)
+            self._go_on()
+        return self.results
+
+    def _go_on(self) -> None:
         for query in self._open:
             self.executor.submit(query)
         self._reconsider()
@@ -85,7 +94,6 @@ class Loop:
                 for observer in self.observers:
                     observer.told(told)
                 self._fill()  # after every single tell, or the order of asks and tells would depend on who ends first
-        return self.results
 
     def _fill(self) -> None:
         """Ask until every worker has something to do, or the budget admits no more."""

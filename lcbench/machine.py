@@ -1,6 +1,9 @@
-"""What the machine offers this process."""
+"""What the machine offers this process, and how much of it is taken."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 def cores() -> int:
@@ -8,3 +11,17 @@ def cores() -> int:
     from joblib import cpu_count
 
     return int(cpu_count())
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Inside, matrices are computed on the calling thread alone; afterwards on as many as before.
+
+    Threads of a BLAS library wait for each other, on matrices as small as those of an optimizer longer than they compute, and where every
+    core is busy until the scheduler gives each of them its turn.
+    """
+    import scipy.linalg.cython_blas  # noqa: F401 (what is loaded later is not limited)
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        yield

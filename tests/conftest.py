@@ -1,9 +1,14 @@
-"""Shared fixtures: the OpenML cache of this machine, where there is one. Before all tests the training is compiled, once."""
+"""Shared fixtures: the OpenML cache of this machine, where there is one. Before all tests the training is compiled, once.
+
+Every test computes on one thread, and so do its children, as long as it asks for no more: parallelism is over tests.
+"""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
+
+os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 import pytest
 from hypothesis import settings

@@ -12,6 +12,7 @@ from hydra.utils import instantiate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from experiments.config import Budget
 from experiments.cost import Account, WallClock
@@ -20,6 +21,7 @@ from experiments.loop import Asked, Loop, Told
 from lcbench.errors import UserError
 from lcbench.query import Status
 from lcbench.space import key, lcbench_space
+from optimizers.random_search import RandomSearch
 from optimizers.rungs import ladder
 from pipeline.sandbox import Limits, Sandbox, run_in_child
 from tests.experiments.conftest import OPTIMIZERS, fewer, skipping_absent_peers
@@ -73,6 +75,27 @@ def _outcome(results):
 def test_a_budget_of_trials_starts_exactly_so_many(name):
     results, _ = _run(name, Budget(trials=20))
     assert {result.query.trial for result in results} == set(range(20))
+
+
+class Watched(RandomSearch):
+    """Notes on how many threads it computes."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.threads = set()
+
+    def ask(self):
+        self.threads |= {pool["num_threads"] for pool in threadpool_info()}
+        return super().ask()
+
+
+def test_an_optimizer_computes_on_one_thread_beside_the_trainings():
+    optimizer = Watched(lcbench_space(), LADDER, np.random.default_rng(0))
+    with threadpool_limits(2):
+        loop = Loop(optimizer, Serial(FakeBenchmark()), Account(Budget(trials=2), True), WallClock(None), (), in_order=True)
+        loop.run()
+        assert {pool["num_threads"] for pool in threadpool_info()} == {2}
+    assert optimizer.threads == {1}
 
 
 def test_promotions_of_the_last_trials_still_run():

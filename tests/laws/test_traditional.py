@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from lcbench.task import TaskInfo
 from pipeline.traditional import model as package
@@ -98,8 +98,11 @@ def test_it_learns_repeats_itself_survives_pickling_and_leaves_the_world_alone(n
     monkeypatch.chdir(tmp_path)
     build(name, info(kind), nominal(), 1)  # a library may draw while it is loaded
     randomness = global_randomness()
-    environment, threads = dict(os.environ), [pool["num_threads"] for pool in threadpool_info()]
-    model, X, y = trained(name, kind)
+    environment = dict(os.environ)
+    with threadpool_limits(2):
+        threads = [pool["num_threads"] for pool in threadpool_info()]
+        model, X, y = trained(name, kind)
+        assert [pool["num_threads"] for pool in threadpool_info()][: len(threads)] == threads
     rows = X.copy()
     p = model.predict(X)
     check(kind, p, 100)
@@ -110,7 +113,6 @@ def test_it_learns_repeats_itself_survives_pickling_and_leaves_the_world_alone(n
     assert model.name == name
     assert global_randomness() == randomness
     assert dict(os.environ) == environment
-    assert [pool["num_threads"] for pool in threadpool_info()][: len(threads)] == threads
     assert list(tmp_path.iterdir()) == []
     assert capfd.readouterr() == ("", "")
 
