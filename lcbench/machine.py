@@ -15,10 +15,10 @@ def cores() -> int:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Inside, matrices are computed on the calling thread alone; afterwards on as many as before.
+    """Inside, numpy, scipy and scikit-learn compute on the calling thread alone; afterwards on as many as before.
 
-    Threads of a BLAS library wait for each other, on matrices as small as those of an optimizer longer than they compute, and where every
-    core is busy until the scheduler gives each of them its turn.
+    Threads of a library wait for each other, on matrices as small as those of an optimizer longer than they compute, and where every core
+    is busy until the scheduler gives each of them its turn.
     """
     import scipy.linalg.cython_blas  # noqa: F401 (what is loaded later is not limited)
     from threadpoolctl import threadpool_limits
