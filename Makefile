@@ -71,7 +71,7 @@ joint: ## record the paper's joint space on 22 small tasks, and the published po
 	$(PYTHON) -m experiments.collect name=joint space=apt2021 tasks=$(JOINT_NUMBERS),$(JOINT_NAMES) configs=150
 	$(PYTHON) run.py -m task=openml task.id=$(JOINT_NUMBERS) $(MEMBERS)
 	$(PYTHON) run.py -m task=$(JOINT_NAMES) $(MEMBERS)
-	$(PYTHON) -m lcbench import runs/collections/joint/*/apt2021 --to build/apt2021.h5 --replace --finished --licence Apache-2.0 \
+	$(PYTHON) -m lcbench import runs/collections/joint/*/apt2021 --to build/apt2021.h5 --replace --finished --common --licence Apache-2.0 \
 		--metrics $(JOINT_METRICS)
 	$(PYTHON) -m lcbench import runs/greedy2021/live/*/apt2021/random/1 --to build/greedy2021.h5 --replace --finished --licence Apache-2.0 \
 		--metrics $(JOINT_METRICS)
