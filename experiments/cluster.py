@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
+from experiments.executors import raise_first
 from lcbench.errors import UserError
 from lcbench.machine import cores
 from pipeline.sandbox import stop_away
@@ -20,7 +21,9 @@ from pipeline.sandbox import stop_away
 PATIENCE = 600.0
 """Seconds to wait for the first worker, which a queue may give late."""
 LOOK_SECONDS = 5.0
-"""Seconds between two looks for workers, while nothing comes."""
+"""Seconds between two looks for workers, while nothing comes; and in which a result should have come."""
+ROUNDS = 10
+"""So often a query is given to the cluster anew after the deaths of workers; then they are taken for its fault."""
 SETTINGS = {
     "distributed.worker.daemon": False,  # a daemonic process may not have children
     "distributed.scheduler.allowed-failures": 100,  # queries cannot kill a worker, so its death is never their fault
@@ -36,7 +39,7 @@ class Dask:
         workers: how many evaluations run at the same time; None: one per core of this machine, or whatever a running cluster has now.
         processes: workers of this machine are processes of their own, not threads of this one.
         address: a running scheduler, for example tcp://head:8786.
-        cluster: anything of dask-jobqueue and the like, which is scaled to `workers`.
+        cluster: anything of dask-jobqueue and the like, which is scaled to `workers`, and closed with this executor.
 
     Raises:
         UserError: if Dask is not installed, two clusters are named, or there is no worker.
@@ -57,7 +60,7 @@ class Dask:
             raise UserError(f"`executor.address` is {address!r} and `cluster` is given as well: leave one of them out")
         self._benchmark = benchmark
         self._done: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._open: dict[Any, Any] = {}  # future: query
+        self._open: dict[Any, tuple[Any, int]] = {}  # future: query, rounds of deaths that it has seen
         self._cluster, self._client = _connect(workers, processes, address, cluster)
         self.slots = self._wait_for(workers, address)
         self._jobs = ThreadPoolExecutor(1, "job")
@@ -77,28 +80,40 @@ class Dask:
 
     def submit(self, query: Any) -> None:
         """Queue a query."""
-        future = self._client.submit(self._benchmark.evaluate, query, pure=False)
-        self._open[future] = query
+        self._submit(query, 0)
+
+    def _submit(self, query: Any, n_rounds: int) -> None:
+        self._expect(self._client.submit(self._benchmark.evaluate, query, pure=False), query, n_rounds)
+
+    def _expect(self, future: Any, query: Any, n_rounds: int) -> None:
+        self._open[future] = query, n_rounds
         future.add_done_callback(self._done.put)
 
     def next(self) -> Any:
-        """Wait for whichever evaluation ends first; what was lost with a worker or a scheduler is evaluated again."""
+        """Wait for whichever evaluation ends first; what was lost with a worker or a scheduler is evaluated again.
+
+        Raises:
+            UserError: if the workers die of a query, time and again.
+        """
         from distributed import CancelledError, KilledWorker
         from distributed import TimeoutError as TooLate
 
         while True:
             future = self._next_done()
-            query = self._open.pop(future, None)
+            if isinstance(future, BaseException):
+                raise future
+            query, n_rounds = self._open.pop(future)
             try:
-                return future.result(timeout=LOOK_SECONDS)
-            except (KilledWorker, CancelledError):  # somebody else's scheduler has its own limit of deaths, or was started again
+                return _result(future)
+            except (KilledWorker, CancelledError) as error:  # somebody else's scheduler has its own limit of deaths, or was started again
+                if n_rounds >= ROUNDS:
+                    raise UserError(f"workers of the cluster die of one query again and again, their logs say why: {error}") from error
                 self._wait_for_scheduler()
-                self.submit(query)
+                self._submit(query, n_rounds + 1)
             except TooLate:
                 if future.status == "error":  # it is the evaluation that says so
                     raise
-                self._open[future] = query  # the result has died with its worker, and another one makes it anew
-                future.add_done_callback(self._done.put)
+                self._expect(future, query, n_rounds)  # the result has died with its worker, and another one makes it anew
 
     def _next_done(self) -> Any:
         lost = None
@@ -133,16 +148,15 @@ class Dask:
             self._jobs.submit(job).add_done_callback(self._raise_later)
 
     def _raise_later(self, job: Any) -> None:
-        if not job.cancelled() and job.exception() is not None:
-            self._done.put(job)
+        if not job.cancelled() and (error := job.exception()) is not None:
+            self._done.put(error)
 
     def settle(self) -> None:
-        """Raise what a job has raised since the last result; the jobs themselves go on."""
-        with suppress(queue.Empty):
-            self._done.get_nowait().result()
+        """Raise what a job has raised since the last result; the jobs themselves go on, and results that lie ready are dropped."""
+        raise_first(self._done)
 
     def close(self) -> None:
-        """Drop what is queued, end what runs, and leave the cluster, which ends if it was made here."""
+        """Drop what is queued, end what runs, and leave the cluster: one that ran before goes on, one that was made or given ends."""
         self._jobs.shutdown(wait=True, cancel_futures=True)
         with suppress(Exception):  # a cluster that is gone has nothing left to stop
             self._client.cancel(list(self._open), force=True)
@@ -153,6 +167,24 @@ class Dask:
         self._client.close()
         if self._cluster is not None:
             self._cluster.close()
+
+
+def _result(future: Any) -> Any:
+    """What an evaluation has given or raised.
+
+    Raises:
+        TimeoutError: if it has died with its worker, or if the evaluation has raised just that.
+    """
+    from distributed import TimeoutError as TooLate
+
+    seconds = LOOK_SECONDS
+    while True:
+        try:
+            return future.result(timeout=seconds)
+        except TooLate:
+            if future.status != "finished":
+                raise
+            seconds *= 4  # it is there, and takes longer; every try transfers it anew
 
 
 def _connect(workers: int | None, processes: bool, address: str | None, cluster: Any) -> tuple[Any, Any]:

@@ -99,7 +99,7 @@ class Local:
         self.slots = workers or cores()
         self._benchmark = benchmark
         self._pool = ThreadPoolExecutor(self.slots, "worker")
-        self._done: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[Future[Any] | BaseException] = queue.SimpleQueue()  # evaluations, and what jobs have raised
 
     def submit(self, query: Any) -> None:
         """Queue a query."""
@@ -111,18 +111,28 @@ class Local:
             self._pool.submit(job).add_done_callback(self._raise_later)
 
     def _raise_later(self, job: Future[None]) -> None:
-        if not job.cancelled() and job.exception() is not None:
-            self._done.put(job)
+        if not job.cancelled() and (error := job.exception()) is not None:
+            self._done.put(error)
 
     def settle(self) -> None:
-        """Raise what a job has raised since the last result; the jobs themselves go on."""
-        with suppress(queue.Empty):
-            self._done.get_nowait().result()
+        """Raise what a job has raised since the last result; the jobs themselves go on, and results that lie ready are dropped."""
+        raise_first(self._done)
 
     def next(self) -> Any:
         """Wait for whichever evaluation ends first."""
-        return self._done.get().result()
+        done = self._done.get()
+        if isinstance(done, BaseException):
+            raise done
+        return done.result()
 
     def close(self) -> None:
         """Drop what is queued and wait for what runs (the sandbox ends it at the deadline)."""
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def raise_first(done: queue.SimpleQueue[Any]) -> None:
+    """Empty a queue, and raise the first exception in it."""
+    with suppress(queue.Empty):
+        while True:
+            if isinstance(item := done.get_nowait(), BaseException):
+                raise item

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -22,6 +24,8 @@ _PACKAGES = (
     *("lcbench-harness", "torch", "numba", "llvmlite", "numpy", "scipy", "scikit-learn"),
     *("pandas", "ConfigSpace", "h5py", "openml", "hydra-core"),
 )
+_TEXTS_OF_PROVENANCE = ("created", "licence")
+_JSONS_OF_PROVENANCE = ("versions", "host")
 
 
 def to_plain(table: CurveTable) -> dict[str, Any]:
@@ -46,6 +50,41 @@ def from_plain(header: dict[str, Any]) -> CurveTable:
         objective=header["objective"],
         provenance=header["provenance"],
     )
+
+
+def attributes_of(table: CurveTable) -> dict[str, str | list[str]]:
+    """The header as the attributes of a group in a file: texts, some of them JSON, and lists of texts."""
+    header = to_plain(table)
+    origin = dict(table.provenance)
+    texts = {name: origin.pop(name) for name in _TEXTS_OF_PROVENANCE if isinstance(origin.get(name), str)}
+    jsons = {name: json.dumps(origin.pop(name)) for name in _JSONS_OF_PROVENANCE if name in origin}
+    return {
+        "task": json.dumps(header["task"]),
+        "space": json.dumps(header["space"]),
+        "metrics": list(table.metrics),
+        "units": list(table.units),
+        "results": list(table.results),
+        "objective": table.objective,
+        "split": table.task.split,
+        **texts,
+        **jsons,
+        "notes": json.dumps(origin),
+    }
+
+
+def header_in(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes of a table as `from_plain` wants them, with ``metrics``, ``units`` and ``results``."""
+    origin = {name: attributes[name] for name in _TEXTS_OF_PROVENANCE if name in attributes}
+    origin |= {name: json.loads(attributes[name]) for name in _JSONS_OF_PROVENANCE if name in attributes}
+    return {
+        "task": json.loads(attributes["task"]),
+        "space": json.loads(attributes["space"]),
+        "objective": attributes["objective"],
+        "provenance": origin | json.loads(attributes["notes"]),
+        "metrics": attributes["metrics"],
+        "units": attributes["units"],
+        "results": attributes["results"],
+    }
 
 
 def provenance_now(licence: str) -> dict[str, Any]:

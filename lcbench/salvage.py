@@ -14,7 +14,7 @@ from lcbench.checksums import crcs_of_rows
 from lcbench.columns import Column
 from lcbench.errors import UserError
 from lcbench.files import keep_aside
-from lcbench.header import from_plain
+from lcbench.header import from_plain, header_in
 from lcbench.schema import STATUSES, link
 from lcbench.store import (
     UNREADABLE,
@@ -24,7 +24,6 @@ from lcbench.store import (
     checked_attributes,
     decode_text,
     groups,
-    header_in,
     model_groups,
     names_of,
     opened,

@@ -93,7 +93,7 @@ ATTRIBUTES = {
 
 MODELS = {
     "about": "UTF-8 JSON as bytes: kind and version of the model, quality report; attribute `crc32` is that of the text",
-    "arrays/<name>": "whatever the model needs, each with the attribute `crc32`",
+    "arrays/<name>": "whatever the model needs, each with the attribute `crc32`; what several columns share is stored once (a hard link)",
 }
 """Every dataset of a fitted model, which stands in the group ``/models/<task>/<space>/<column>``."""
 

@@ -24,7 +24,7 @@ from lcbench.checksums import crc_of_array, crc_of_attributes, crcs_of_rows
 from lcbench.columns import Column
 from lcbench.errors import UserError
 from lcbench.files import check_room, replacing
-from lcbench.header import from_plain, to_plain
+from lcbench.header import attributes_of, from_plain, header_in
 from lcbench.metric import SCALES
 from lcbench.plane import Plane
 from lcbench.schema import ATTRIBUTES, SCHEMA_VERSION, STATUSES, link, unlinked
@@ -43,9 +43,6 @@ BLOCK = 32
 """Rows that are compressed together: so many are lost with a damaged byte."""
 UNREADABLE = (OSError, KeyError, ValueError, TypeError, RuntimeError, IndexError, AttributeError)
 """What h5py and the decoding below raise when a byte of the file is wrong."""
-
-_TEXTS_OF_PROVENANCE = ("created", "licence")
-_JSONS_OF_PROVENANCE = ("versions", "host")
 
 
 @dataclass(frozen=True)
@@ -119,7 +116,7 @@ def group_name(table: CurveTable) -> str:
 
 
 def _write_table(group: h5py.Group, table: CurveTable, *, squeezed: bool) -> None:
-    attributes = _attributes(table)
+    attributes = attributes_of(table)
     for name, value in attributes.items():
         group.attrs[name] = encode_texts(value) if isinstance(value, list) else encode_texts([value])[0]
     group.attrs["crc32"] = crc_of_attributes(attributes)
@@ -141,11 +138,21 @@ def _write_table(group: h5py.Group, table: CurveTable, *, squeezed: bool) -> Non
 
 
 def _write_model(file: h5py.File, model: FittedModel) -> None:
-    group = file.create_group(f"/models/{link(model.task)}/{link(model.space)}/{link(model.column)}")
+    columns = file.require_group(f"/models/{link(model.task)}/{link(model.space)}")
+    group = columns.create_group(link(model.column))
     text = json.dumps(model.about)
     group.create_dataset("about", data=np.frombuffer(text.encode(), np.uint8)).attrs["crc32"] = crc_of_attributes({"about": text})
     for name, values in model.arrays.items():
-        put(group, f"arrays/{link(name)}", values)
+        path = f"arrays/{link(name)}"
+        same = next((other[path] for other in columns.values() if path in other and _equal(other[path], values)), None)
+        if same is None:
+            put(group, path, values)
+        else:
+            group[path] = same  # the configurations are those of every column: a hard link
+
+
+def _equal(dataset: h5py.Dataset, values: NDArray[Any]) -> bool:
+    return (dataset.dtype, dataset.shape) == (values.dtype, values.shape) and dataset[...].tobytes() == values.tobytes()
 
 
 def put(group: h5py.Group, name: str, data: NDArray[Any], chunks: tuple[int, ...] | None = None) -> h5py.Dataset:
@@ -154,25 +161,6 @@ def put(group: h5py.Group, name: str, data: NDArray[Any], chunks: tuple[int, ...
     dataset = group.create_dataset(name, data=data, **options)
     dataset.attrs["crc32"] = crc_of_array(data)
     return dataset
-
-
-def _attributes(table: CurveTable) -> dict[str, str | list[str]]:
-    header = to_plain(table)
-    origin = dict(table.provenance)
-    texts = {name: origin.pop(name) for name in _TEXTS_OF_PROVENANCE if isinstance(origin.get(name), str)}
-    jsons = {name: json.dumps(origin.pop(name)) for name in _JSONS_OF_PROVENANCE if name in origin}
-    return {
-        "task": json.dumps(header["task"]),
-        "space": json.dumps(header["space"]),
-        "metrics": list(table.metrics),
-        "units": list(table.units),
-        "results": list(table.results),
-        "objective": table.objective,
-        "split": table.task.split,
-        **texts,
-        **jsons,
-        "notes": json.dumps(origin),
-    }
 
 
 def encode_texts(texts: Sequence[str]) -> NDArray[np.bytes_]:
@@ -382,18 +370,3 @@ def decode_text(attribute: Any) -> Any:
     if np.ndim(attribute) > 0:
         return [decode_text(text) for text in attribute]
     return attribute if isinstance(attribute, str) else bytes(attribute).decode()
-
-
-def header_in(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """The attributes of a table as `header.from_plain` wants them, with ``metrics``, ``units`` and ``results``."""
-    origin = {name: attributes[name] for name in _TEXTS_OF_PROVENANCE if name in attributes}
-    origin |= {name: json.loads(attributes[name]) for name in _JSONS_OF_PROVENANCE if name in attributes}
-    return {
-        "task": json.loads(attributes["task"]),
-        "space": json.loads(attributes["space"]),
-        "objective": attributes["objective"],
-        "provenance": origin | json.loads(attributes["notes"]),
-        "metrics": attributes["metrics"],
-        "units": attributes["units"],
-        "results": attributes["results"],
-    }

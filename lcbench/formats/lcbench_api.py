@@ -30,7 +30,8 @@ from numpy.typing import NDArray
 from lcbench.database import SHIPPED, Database
 from lcbench.errors import UserError
 from lcbench.formats.lcbench_runs import Dataset, Direction, NotRecordedError, known
-from lcbench.store import checked_attributes, groups, header_in, model_groups, opened
+from lcbench.header import header_in
+from lcbench.store import checked_attributes, groups, model_groups, opened
 
 if TYPE_CHECKING:
     import h5py

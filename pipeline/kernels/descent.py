@@ -69,7 +69,8 @@ def add_momentum(rule: Rule, state: State) -> None:
 @compiled
 def adaptive_step(rule: Rule, state: State, number: int) -> None:
     """Step `number` (1, 2, …) of Adam or AdamW."""
-    beta1, beta2, one = np.float32(rule.momentum), np.float32(rule.beta2), np.float32(1)
+    beta1, beta2 = np.float32(rule.momentum), np.float32(rule.beta2)
+    new1, new2 = np.float32(1 - rule.momentum), np.float32(1 - rule.beta2)  # in float32 the difference would lose four of its digits
     step = np.float32(rule.rate / (1 - rule.momentum**number))
     scale, epsilon = np.float32(1 / math.sqrt(1 - rule.beta2**number)), np.float32(EPSILON)
     into_gradient = np.float32(0 if rule.decoupled else rule.decay)
@@ -77,6 +78,6 @@ def adaptive_step(rule: Rule, state: State, number: int) -> None:
     parameters, means, squares = state.parameters, state.momenta, state.squares
     for i in range(len(parameters)):
         g = state.gradient[i] + into_gradient * parameters[i]
-        means[i] = beta1 * means[i] + (one - beta1) * g
-        squares[i] = beta2 * squares[i] + (one - beta2) * g * g
+        means[i] = beta1 * means[i] + new1 * g
+        squares[i] = beta2 * squares[i] + new2 * g * g
         parameters[i] = kept * parameters[i] - step * means[i] / (np.sqrt(squares[i]) * scale + epsilon)

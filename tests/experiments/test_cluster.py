@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,7 +18,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from experiments.cluster import Dask
+from experiments.cluster import LOOK_SECONDS, SETTINGS, Dask, _result
 from experiments.config import register
 from experiments.door import CONF
 from lcbench.errors import UserError
@@ -168,6 +169,45 @@ def test_a_scheduler_that_gives_up_at_once_loses_nothing(tmp_path):
     finally:
         executor.close()
         cluster.close()
+
+
+def _die(_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.slow
+def test_a_query_that_kills_every_worker_gets_a_sentence(monkeypatch):
+    monkeypatch.setattr("experiments.cluster.ROUNDS", 1)
+    monkeypatch.setitem(SETTINGS, "distributed.scheduler.allowed-failures", 0)
+    executor = Dask(SimpleNamespace(evaluate=_die, identity="none"), workers=1, processes=True)
+    try:
+        executor.submit(0)
+        with pytest.raises(UserError, match="workers of the cluster die of one query again and again"):
+            executor.next()
+    finally:
+        executor.close()
+
+
+@dataclass
+class _Late:
+    """A result that is there, or was, and comes to those who wait long enough."""
+
+    status: str
+    tries: list[float] = field(default_factory=list)
+
+    def result(self, timeout):
+        self.tries.append(timeout)
+        if timeout < 10 * LOOK_SECONDS:
+            raise TimeoutError
+        return "done"
+
+
+def test_a_result_that_takes_long_to_come_is_waited_for():
+    assert _result(late := _Late("finished")) == "done"
+    assert len(late.tries) <= 3
+    for status in ("lost", "pending", "error"):  # another worker makes it anew, or it is the evaluation that says so
+        with pytest.raises(TimeoutError):
+            _result(_Late(status))
 
 
 def _wait(seconds):

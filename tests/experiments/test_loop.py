@@ -1,10 +1,13 @@
 """The loop on benchmarks that cost nothing: budgets, order, failures, and the pair interrupted = uninterrupted."""
 
+import errno
+import os
 import random
 import threading
 import time
 from dataclasses import dataclass, replace
 from functools import cache
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -192,6 +195,23 @@ def test_a_record_of_another_version_is_refused():
     forged = [Asked(replace(events[0].query, epoch=25)), *events[1:]]
     with pytest.raises(UserError, match="asks for trial 0 at epoch 25, but the optimizer now asks for trial 0 at epoch 50"):
         _run("random", Budget(trials=3), history=forged)
+
+
+def test_what_a_job_has_raised_is_not_lost_behind_results_that_nobody_asks_for():
+    executor = Local(SimpleNamespace(evaluate=lambda query: query), workers=1)
+    for query in range(3):
+        executor.submit(query)
+    executor.run(_full_disk)
+    while executor._done.qsize() < 4:
+        time.sleep(0.01)
+    with pytest.raises(OSError, match="No space left"):
+        executor.settle()
+    executor.settle()
+    executor.close()
+
+
+def _full_disk():
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 @pytest.mark.parametrize("name", ["random", "bohb"])

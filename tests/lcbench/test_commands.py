@@ -101,6 +101,23 @@ def test_models_stay_where_nothing_was_added(tmp_path):
     assert Database(tmp_path / "all.h5").fitted("adult")[0].arrays["a"].tolist() == [0, 1, 2]
 
 
+def test_what_the_models_of_a_table_share_is_stored_once(tmp_path):
+    points, more = np.arange(2000.0), np.arange(2000.0) + 1
+    arrays = {"seconds": {"points": points}, "val_accuracy": {"points": points, "weights": points}, "val_cross_entropy": {"points": more}}
+    models = [FittedModel("vehicle", "lcbench", column, own, {"kind": "none"}) for column, own in arrays.items()]
+    write_curves(path := tmp_path / "all.h5", [fake_table(5)], models=models)
+    assert main(["export", str(path), str(tmp_path / "small.h5"), "--layout", "compressed"]) == 0
+    for where in (path, tmp_path / "small.h5"):
+        with h5py.File(where) as file:
+            columns = file["models/vehicle/lcbench"]
+            assert columns["val_accuracy/arrays/points"] == columns["seconds/arrays/points"]
+            assert len({columns[f"{name}/arrays/points"].id.get_offset() for name in arrays}) == 2
+        fitted = {model.column: model.arrays for model in Database(where).fitted("vehicle")}
+        assert {column: {name: a.tolist() for name, a in own.items()} for column, own in fitted.items()} == {
+            column: {name: a.tolist() for name, a in own.items()} for column, own in arrays.items()
+        }
+
+
 def test_models_of_a_source_come_along_where_its_table_stays_as_it_is(tmp_path):
     other = fake_table(3, task=fake_table(0).task.__class__(**{**vars(fake_table(0).task), "name": "adult"}))
     model = {task: FittedModel(task, "lcbench", "seconds", {"a": np.arange(3.0)}, {"kind": "none"}) for task in ("adult", "vehicle")}

@@ -44,13 +44,25 @@ def test_stochastic_gradient_descent(decay, momentum):
 
 @pytest.mark.parametrize("decay", [0.0, 0.1])
 @pytest.mark.parametrize("decoupled", [False, True])
-def test_adam_and_adamw(decay, decoupled):
-    rule = Rule(True, decoupled, 0.01, decay, 0.85, 0.99, 0)
+@pytest.mark.parametrize("betas", [(0.85, 0.99), (0.999, 0.9999)])
+def test_adam_and_adamw(decay, decoupled, betas):
+    rule = Rule(True, decoupled, 0.01, decay, *betas, 0)
     build = torch.optim.AdamW if decoupled else torch.optim.Adam
     for torchs, ours in _moved(
-        lambda p: build(p, 0.01, betas=(0.85, 0.99), weight_decay=decay), lambda state, number: adaptive_step(rule, state, number)
+        lambda p: build(p, 0.01, betas=betas, weight_decay=decay), lambda state, number: adaptive_step(rule, state, number)
     ):
         np.testing.assert_allclose(ours, torchs, rtol=2e-6, atol=2e-7)
+
+
+@pytest.mark.parametrize("betas", [(0.85, 0.99), (0.999, 0.9999)])
+def test_the_moments_of_the_first_gradient(betas):
+    """What is new in them is one less beta; the difference of two numbers of float32 would be off by 1e-4."""
+    state = State(*(np.zeros(N, np.float32) for _ in range(4)))
+    state.gradient[:] = _gradients()[0]
+    adaptive_step(Rule(True, False, 0.01, 0.0, *betas, 0), state, 1)
+    g = state.gradient.astype(np.float64)
+    np.testing.assert_allclose(state.momenta, (1 - betas[0]) * g, rtol=1e-6)
+    np.testing.assert_allclose(state.squares, (1 - betas[1]) * g**2, rtol=1e-6)
 
 
 def test_the_two_ways_to_decay_differ_by_far_more_than_is_allowed():
