@@ -32,7 +32,7 @@ DENSE = (
 )
 LARGE = ("adult", "cnae-9")
 TASKS = tuple(sorted((*DENSE, *LARGE)))
-N = dict.fromkeys(DENSE, 1000) | dict.fromkeys(LARGE, 154)
+N = dict.fromkeys(DENSE, 1000) | dict.fromkeys(LARGE, 200)
 
 
 @pytest.fixture(scope="module")
