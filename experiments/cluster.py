@@ -26,7 +26,7 @@ ROUNDS = 10
 """So often a query is given to the cluster anew after the deaths of workers; then they are taken for its fault."""
 SETTINGS = {
     "distributed.worker.daemon": False,  # a daemonic process may not have children
-    "distributed.scheduler.allowed-failures": 100,  # queries cannot kill a worker, so its death is never their fault
+    "distributed.scheduler.allowed-failures": 100,  # queries have children of their own: the death of a worker is hardly their fault
     "distributed.scheduler.work-stealing": False,  # a query is long, and nothing is won by moving it
 }
 
@@ -105,7 +105,10 @@ class Dask:
             query, n_rounds = self._open.pop(future)
             try:
                 return _result(future)
-            except (KilledWorker, CancelledError) as error:  # somebody else's scheduler has its own limit of deaths, or was started again
+            except CancelledError:  # the scheduler was started again
+                self._wait_for_scheduler()
+                self._submit(query, n_rounds)
+            except KilledWorker as error:  # somebody else's scheduler has its own limit of deaths
                 if n_rounds >= ROUNDS:
                     raise UserError(f"workers of the cluster die of one query again and again, their logs say why: {error}") from error
                 self._wait_for_scheduler()

@@ -13,7 +13,7 @@ from typing import Protocol
 from experiments.cost import Account, Clock
 from experiments.executors import Executor
 from lcbench.errors import UserError
-from lcbench.machine import one_thread
+from lcbench.machine import on_one_thread
 from lcbench.query import Query, Result
 from lcbench.space import key
 from optimizers.optimizer import Optimizer
@@ -74,7 +74,7 @@ class Loop:
 
         The optimizer computes on one thread: the cores are for the trainings.
         """
-        with one_thread():
+        with on_one_thread():
             self.replay(history)
             self._go_on()
         return self.results

@@ -14,7 +14,7 @@ def cores() -> int:
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
+def on_one_thread() -> Iterator[None]:
     """Inside, numpy, scipy and scikit-learn compute on the calling thread alone; afterwards on as many as before.
 
     Threads of a library wait for each other, on matrices as small as those of an optimizer longer than they compute, and where every core

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lcbench.errors import UserError
-from lcbench.machine import one_thread
+from lcbench.machine import on_one_thread
 from lcbench.task import TaskInfo
 
 ORDER = {
@@ -162,7 +162,7 @@ class Model(ABC):
             self._summarise(raw, y, np.arange(len(raw)))
             self._can_answer = False
             return
-        with one_thread():  # scikit-learn's OpenMP loops and BLAS do not know n_jobs
+        with on_one_thread():  # scikit-learn's OpenMP loops and BLAS do not know n_jobs
             if n > PILOT_ROWS:
                 self._train(raw, y, np.sort(order[:PILOT_ROWS]), None, deadline=start)  # long over: one step
                 rate = PILOT_ROWS / (time.monotonic() - start)
@@ -181,7 +181,7 @@ class Model(ABC):
         """
         if raw.shape[1] != len(self.nominal):
             raise ValueError(f"raw has {raw.shape[1]} columns, but the model was built for {len(self.nominal)}")
-        with one_thread():
+        with on_one_thread():
             batches = np.split(np.arange(len(raw)), range(BATCH_ROWS, len(raw), BATCH_ROWS)) if self._can_answer and len(raw) else []
             learned = np.concatenate([self._answer(self._inputs(raw, rows)) for rows in batches]) if batches else None
         if self.info.kind == "regression":

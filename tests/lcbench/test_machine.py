@@ -4,7 +4,7 @@ import numpy as np
 from scipy.linalg import blas
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from lcbench.machine import cores, one_thread
+from lcbench.machine import cores, on_one_thread
 
 
 def threads():
@@ -19,9 +19,9 @@ def test_there_is_a_core():
 def test_inside_it_is_one_thread_and_afterwards_as_many_as_before():
     assert np.ones(2) @ np.ones(2) == blas.ddot([1, 1], [1, 1])
     with threadpool_limits(2):
-        with one_thread():
+        with on_one_thread():
             assert threads() == {1}
-            with one_thread():
+            with on_one_thread():
                 assert threads() == {1}
             assert threads() == {1}
         assert threads() == {2}
