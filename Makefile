@@ -6,7 +6,7 @@ PYTHON ?= python
 # The database that ships: every task with the same configurations, seed 1, 50 epochs; those that take longer with the first of them.
 RECORDED = vehicle,blood-transfusion-service-center,Australian,credit-g,car,segment,kr-vs-kp,phoneme,jasmine,kc1,mfeat-factors,sylvine
 CONFIGURATIONS = 1000
-LARGE = adult,cnae-9
+LARGE = adult,cnae-9,Amazon_employee_access,shuttle,connect-4
 FIRST = 200
 
 # Small and medium classification tasks on which the joint space is recorded, numbers of OpenML tasks and names; no table twice (task 29
@@ -105,6 +105,6 @@ breadth: ## a minute on each of 41 OpenML tasks (41 minutes; needs OpenML)
 docs: ## the reference of every public name, from the docstrings, in build/docs (extra: docs)
 	$(PYTHON) -m pdoc -o build/docs lcbench optimizers pipeline experiments analysis
 
-figures: ## compare fourteen optimizers on the tables that ship and draw every figure, in runs/studies/default (a quarter of an hour)
+figures: ## compare fourteen optimizers on the tables that ship and draw every figure, in runs/studies/default (some twenty minutes)
 	$(PYTHON) -m experiments.compare
 	$(PYTHON) -m analysis runs/studies/default
