@@ -5,36 +5,23 @@ Notation: m candidates, n observations, d hyperparameters, e entries of an embed
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 import numpy as np
 from ConfigSpace import ConfigurationSpace
-from ConfigSpace.exceptions import ForbiddenValueError
 from numpy.typing import NDArray
 
 from lcbench.cube import cube
-from lcbench.space import decode, encode, sample
+from lcbench.space import encode, legal, sample
 
 Floats = NDArray[np.float64]
 
 FEW = 10
-"""A space with conditions or forbidden clauses gets so many times fewer candidates: each has to be made a configuration."""
+"""A space with conditions or forbidden clauses gets so many times fewer candidates: with all of them freeze-thaw search ended with a larger
+regret on all three tables of the joint space where it was tried (10 seeds each).
+"""
 CHANGED = 0.4
 """Share of the hyperparameters that a neighbour has other values of."""
 MIDDLE = 0.5
 """What a model without missing values reads where a hyperparameter is inactive."""
-
-
-def legal(points: Floats, space: ConfigurationSpace) -> Floats:  # (m, d) -> (at most m, d)
-    """The legal points nearest to `points`, whole numbers rounded and inactive entries NaN; forbidden ones are left out."""
-    places = cube(space)
-    if places.simple:
-        return places.points(places.vectors(points))
-    found = []
-    for point in points:
-        with suppress(ForbiddenValueError):
-            found += decode(point, space)
-    return encode(found, space).reshape(-1, len(space))
 
 
 def uniform(n: int, space: ConfigurationSpace, rng: np.random.Generator) -> Floats:  # (at most n, d)

@@ -3,16 +3,18 @@
 import json
 import subprocess
 import sys
+from contextlib import suppress
 
 import numpy as np
 import pytest
-from ConfigSpace import Configuration, ConfigurationSpace
+from ConfigSpace import Configuration, ConfigurationSpace, ForbiddenGreaterThanEqualsClause, ForbiddenLessThanEqualsClause, Integer
 from ConfigSpace.exceptions import ForbiddenValueError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lcbench.space import cardinalities, decode, encode, is_active, is_legal, key, lcbench_space, nearest, plain, sample
-from tests.lcbench.curve_strategies import SPACES, configurations, mixed_space
+from lcbench.space import cardinalities, decode, encode, is_active, is_legal, key, lcbench_space, legal, nearest, plain, sample
+from pipeline.spaces import apt2021, full
+from tests.lcbench.curve_strategies import SPACES, TASK, configurations, mixed_space
 
 # LCBench's README and generator: name -> type, range, log scale, default of the ConfigSpace dump
 GOLDEN = {
@@ -109,6 +111,32 @@ def test_forbidden_points_are_not_legal():
     assert is_legal(point, space)
     point[list(space).index("depth")] = 1.0
     assert not is_legal(point, space)
+
+
+@given(
+    st.sampled_from([*SPACES.values(), apt2021.space(TASK).space, full.space(TASK).space]),
+    st.integers(0, 2**32),
+    st.sampled_from([0.0, 0.2]),
+)
+def test_legal_points_are_those_of_the_decoded_configurations_to_the_last_bit(space, seed, missing):
+    rng = np.random.default_rng(seed)
+    points = rng.random((20, len(space)))
+    points[rng.random(points.shape) < missing] = np.nan
+    made = []
+    for point in points:
+        with suppress(ForbiddenValueError):
+            made += decode(point, space)
+    assert np.array_equal(legal(points, space), encode(made, space), equal_nan=True)
+    assert np.array_equal(legal(legal(points, space), space), legal(points, space), equal_nan=True)
+    assert [is_legal(point, space) for point in points].count(True) == len(made)
+
+
+@pytest.mark.parametrize(("clause", "allowed"), [(ForbiddenLessThanEqualsClause, {4, 5}), (ForbiddenGreaterThanEqualsClause, {1, 2})])
+def test_what_a_bound_forbids_is_left_out(clause, allowed):
+    space = ConfigurationSpace(space=[Integer("depth", (1, 5), default=min(allowed))])
+    space.add(clause(space["depth"], 3))
+    points = legal(np.linspace(0, 1, 50)[:, None], space)
+    assert {configuration["depth"] for configuration in decode(points, space)} == allowed
 
 
 def test_cardinalities_count_unordered_choices():
