@@ -59,9 +59,9 @@ def collect(config: DictConfig, tasks: dict[str, DictConfig], console: Console) 
         console.print(status_table(path, list(tasks), str(config.space.name), wanted, config.executor.get("workers", 1) or cores()))
         return
     with CollectionDirectory(path) as directory:
-        _describe(directory, config, wanted)
+        directory.admit(_fixed(config, wanted))
         try:
-            _train(config, tasks, path, wanted, console)
+            _train(config, tasks, directory, wanted, console)
         except (KeyboardInterrupt, UserError, OSError):  # what is recorded can be used, also of a collection that goes on another day
             if directory.begun and not config.plan:
                 with suppress(UserError, OSError):
@@ -71,15 +71,21 @@ def collect(config: DictConfig, tasks: dict[str, DictConfig], console: Console) 
             _pack(directory, console)
 
 
-def _train(config: DictConfig, tasks: dict[str, DictConfig], path: Path, wanted: Wanted, console: Console) -> None:
+def _train(config: DictConfig, tasks: dict[str, DictConfig], directory: CollectionDirectory, wanted: Wanted, console: Console) -> None:
     """Train what is missing, or a little of it for a plan."""
     warm_up()
     memory = config.trial.memory_mb if config.device == "cpu" else None  # a graphics card takes addresses by the hundred gigabytes
     sandbox = Sandbox(None, Limits(config.trial.seconds, memory))
     _check_device(config, sandbox)
-    sources = {task: source_of(one, path / task / str(config.space.name), config, wanted) for task, one in tasks.items()}
+    sources: dict[str, Source] = {}
     executor = build.build_executor(config, Recorder(sandbox))
     try:
+        for task, one in tasks.items():
+            sources[task] = source_of(one, directory.path / task / str(config.space.name), config, wanted)
+        if not (config.plan and directory.begun):  # a plan of more leaves what has begun as it is
+            directory.describe(
+                _fixed(config, wanted) | {"tasks": list(config.tasks), "configs": str(config.configs), "seeds": list(wanted.seeds)}
+            )
         if config.plan:
             console.print(plan_table(sources, executor, wanted, console, retry=config.retry))
         else:
@@ -153,12 +159,12 @@ def wanted_of(config: DictConfig) -> Wanted:
     return Wanted(config.draw, (first, end), tuple(seeds(config.seeds)), config.epochs)
 
 
-def _describe(directory: CollectionDirectory, config: DictConfig, wanted: Wanted) -> None:
+def _fixed(config: DictConfig, wanted: Wanted) -> dict[str, Any]:
+    """What must not change once something is recorded."""
     from omegaconf import OmegaConf
 
     space = OmegaConf.to_container(config.space, resolve=True)
-    fixed = {"name": config.name, "space": space, "epochs": wanted.epochs, "draw": wanted.draw, "metric": config.metric}
-    directory.describe(fixed, {"tasks": list(config.tasks), "configs": str(config.configs), "seeds": list(wanted.seeds)}, plan=config.plan)
+    return {"name": config.name, "space": space, "epochs": wanted.epochs, "draw": wanted.draw, "metric": config.metric}
 
 
 def _record_all(sources: dict[str, Source], executor: Workers, wanted: Wanted, config: DictConfig, console: Console) -> None:
@@ -218,9 +224,10 @@ def _append(records: Records, source: Source, failures: Counter[str]) -> None:
     Raises:
         UserError: if of many trainings on a task not one has ended well.
     """
-    source.recording.append(records)
     end = records[-1]
-    source.endings[end["status"]] += 1
+    again = end["trial"] in source.recording.ended  # what has failed before may do so for a reason of its own
+    source.recording.append(records)
+    source.endings[end["status"]] += end["status"] in FINE or not again
     if end["status"] in FINE:
         return
     reason = f"{end['status']}: {end['error'].strip().splitlines()[-1]}"

@@ -67,6 +67,8 @@ class Recording:
     path: Path
     ended: dict[int, str] = field(default_factory=dict)
     """Status of every training that has ended, by trial."""
+    first: Mapping[str, Any] = field(default_factory=dict)
+    """The first record of a training, empty before there was one."""
     seconds: float = 0.0
     """What the trainings that ended well took, all together."""
     _journal: Journal | None = None
@@ -79,6 +81,7 @@ class Recording:
             for record in iter_records(journal):
                 if record["kind"] == "training":
                     seconds[record["trial"]] = []
+                    recording.first = recording.first or record
                 elif record["kind"] == "epoch" and record["trial"] in seconds and len(seconds[record["trial"]]) == record["epoch"]:
                     seconds[record["trial"]].append(record["seconds"])
                 elif record["kind"] == "end" and _is_whole(record, seconds.get(record["trial"])):
@@ -184,10 +187,8 @@ class CollectionDirectory:
     def __exit__(self, *exception: object) -> None:
         self._lock.close()
 
-    def describe(self, fixed: Mapping[str, Any], wanted: Mapping[str, Any], *, plan: bool = False) -> None:
-        """Write what is collected; `wanted` may change from command to command, `fixed` must not once something is recorded.
-
-        A plan of more leaves a collection that has begun as it is.
+    def admit(self, fixed: Mapping[str, Any]) -> None:
+        """Make room for what is `fixed`: what another plan has left goes.
 
         Raises:
             UserError: if the collection was begun otherwise.
@@ -199,8 +200,6 @@ class CollectionDirectory:
                     f"the collection {self.path.name!r} was begun with {name}={before.get(name)!r}, not {value!r}: choose another `name`; "
                     "nothing recorded was changed"
                 )
-        if plan and begun:
-            return
         if not begun and (old := _database(self.path / "database.h5")) and old.names:
             raise UserError(
                 f"the journals of the collection {self.path.name!r} are gone, but {self.path / 'database.h5'} holds its trainings: move "
@@ -208,8 +207,11 @@ class CollectionDirectory:
             )
         for header in [] if begun else headers:  # of a plan, perhaps for another space
             shutil.rmtree(header.parent)
+
+    def describe(self, about: Mapping[str, Any]) -> None:
+        """Write what is collected, once it is known that it can be: the next command under this name begins with it."""
         with replacing(self.path / "collection.json") as temporary:
-            temporary.write_text(json.dumps({**fixed, **wanted}, indent=1) + "\n", encoding="utf-8")
+            temporary.write_text(json.dumps(dict(about), indent=1) + "\n", encoding="utf-8")
 
     @property
     def begun(self) -> bool:
@@ -219,22 +221,30 @@ class CollectionDirectory:
     def pack(self) -> Path:
         """Make the database of everything that was recorded, also of tasks that this command did not ask for.
 
-        Trainings of which the database has more than the journals stay, because some of these were lost, and so do surrogates where their
-        table has the trainings that they were fitted to.
+        Trainings of which the database has more than the journals stay, because some of these were lost, perhaps with the folder of their
+        task, and so do surrogates where their table has the trainings that they were fitted to.
+
+        Raises:
+            UserError: if a journal is damaged, or all that is left of a task is a damaged table.
         """
         with turns(self.path / "database.h5"):
             return self._pack(self.path / "database.h5")
 
     def _pack(self, path: Path) -> Path:
-        before, same = _database(path), set[tuple[str, str]]()
+        before, same, seen = _database(path), set[tuple[str, str]](), set[tuple[str, str]]()
 
         def tables() -> Iterator[CurveTable]:
             for header in sorted(self.path.glob("*/*/table.json")):
                 table = _with_lost(read_run(header.parent), before)
+                seen.add(names_of(table))
                 if before and _has_trainings_of(before, table):
                     same.add(names_of(table))
                 if len(table):
                     yield table
+            if before:
+                for name in set(before.names) - seen:  # their folders are gone
+                    same.add(name)
+                    yield before.checked(*name)
 
         fitted = (model for name in before.models for model in before.fitted(*name) if name in same) if before else ()
         write_curves(path, tables(), models=fitted)
@@ -259,10 +269,9 @@ def _with_lost(table: CurveTable, database: Database | None) -> CurveTable:
     if not before or all(length <= now.get(name, 0) for name, length in then.items()):
         return table
     try:
-        both = merge([table, before])
+        return merge([table, before])
     except UserError:  # it is of other rows: the task was begun anew
         return table
-    return both.take(np.lexsort((both.columns["horizon"], both.columns["trial"])))
 
 
 def _lengths(table: CurveTable) -> dict[tuple[int, int], int]:

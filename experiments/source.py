@@ -17,6 +17,7 @@ from lcbench.merge import OF_PARTS, provenance_of_parts
 from lcbench.query import Query
 from lcbench.rundir import HEADER, journals, read_header, write_header
 from lcbench.schema import PER_SEED
+from lcbench.space import plain
 from lcbench.task import UNKNOWN, is_same_task
 from pipeline.live import LiveBenchmark
 from pipeline.recorder import RESIDENT, Chunk
@@ -91,7 +92,28 @@ def source_of(config: DictConfig, path: Path, collection: DictConfig, wanted: Wa
     more = not collection.plan and wanted.n_missing(recording, retry=collection.retry) > 0
     _describe_table(path, live, provenance, more=more)
     draws = Draws(live.space, build.build_space(config, replace(task.info, n_categorical=UNKNOWN)).space, wanted.draw)
+    _check_first(recording, draws, wanted)
     return Source(live, draws, recording, wanted.queries(draws, recording, retry=collection.retry))
+
+
+def _check_first(recording: Recording, draws: Draws, wanted: Wanted) -> None:
+    """The first training that is recorded tells what collection.json cannot, if it was lost or deleted, or other code draws otherwise.
+
+    Raises:
+        UserError: if it is of another horizon, or of another configuration than has its number now.
+    """
+    if not recording.first:
+        return
+    trial, horizon = recording.first["trial"], recording.first["horizon"]
+    if horizon != wanted.epochs:
+        raise UserError(
+            f"{recording.path} holds trainings of {horizon} epochs, not {wanted.epochs}: say epochs={horizon}, or choose another `name`"
+        )
+    if recording.first["configuration"] != plain(draws.configuration(trial % PER_SEED)):
+        raise UserError(
+            f"configuration {trial % PER_SEED} of {recording.path} is not the one that draw={wanted.draw} gives: say the `draw` that it "
+            "began with, or choose another `name`"
+        )
 
 
 def _describe_table(path: Path, live: LiveBenchmark, provenance: dict[str, Any], *, more: bool) -> None:

@@ -19,7 +19,7 @@ from lcbench.task import is_same_task
 
 
 def merge(tables: Sequence[CurveTable]) -> CurveTable:
-    """One table with the trainings of all, in their order.
+    """One table with the trainings of all, by number, so that parts may come in any order.
 
     Of two trainings of the same configuration, seed and horizon the longer one counts; of equally long ones that which has failed or come
     to its horizon, else that which has ended, else the earlier.
@@ -52,7 +52,8 @@ def merge(tables: Sequence[CurveTable]) -> CurveTable:
         configs={name: _config(tables, name) for name in first.space},
         results={name: np.concatenate([table.results.get(name, np.full(len(table), np.nan)) for table in tables]) for name in names},
     )
-    return _numbered(whole.take(_distinct(columns)))
+    whole = _numbered(whole.take(_distinct(columns)))
+    return whole.take(np.lexsort([whole.columns[name] for name in ("horizon", "seed", "trial")]))
 
 
 def choose_metrics(table: CurveTable, patterns: Iterable[str]) -> CurveTable:

@@ -126,13 +126,22 @@ def _rows(table: CurveTable, options: Namespace) -> NDArray[np.int64]:
 
 def _with_common_trials(tables: list[CurveTable], options: Namespace) -> list[CurveTable]:
     """What all tables of a space have; several of one task count as one."""
-    found: dict[str, dict[str, set[int]]] = {}
+    found: dict[str, dict[str, set[tuple[int, int, int]]]] = {}
     for table in tables:
-        trials = table.columns["trial"][_rows(table, options)].tolist()
-        if trials:  # a task that was only planned has nothing in common with others
-            found.setdefault(str(table.space.name), {}).setdefault(group_name(table), set()).update(trials)
-    common = {space: sorted(set.intersection(*of_tasks.values())) for space, of_tasks in found.items()}
-    return [table.take(np.flatnonzero(np.isin(table.columns["trial"], common.get(str(table.space.name), [])))) for table in tables]
+        of_rows = _trainings(table)
+        trainings = [of_rows[row] for row in _rows(table, options)]
+        if trainings:  # a task that was only planned has nothing in common with others
+            found.setdefault(str(table.space.name), {}).setdefault(group_name(table), set()).update(trainings)
+    common = {space: set.intersection(*of_tasks.values()) for space, of_tasks in found.items()}
+    return [
+        table.take(np.array([row for row, one in enumerate(_trainings(table)) if one in common.get(str(table.space.name), ())], np.int64))
+        for table in tables
+    ]
+
+
+def _trainings(table: CurveTable) -> list[tuple[int, int, int]]:
+    """Trial, seed and horizon of every row."""
+    return list(zip(*(table.columns[name].tolist() for name in ("trial", "seed", "horizon")), strict=True))
 
 
 def _still_valid(source: Path, named: list[list[CurveTable]]) -> list[FittedModel]:

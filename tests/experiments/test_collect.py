@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -286,6 +287,33 @@ def test_what_is_fixed_stays_fixed(tmp_path):
         run(tmp_path, "tasks=wine", "configs=1", "space=apt2021", "space.updates=null")
 
 
+def test_what_is_fixed_stays_fixed_without_the_description(tmp_path):
+    before = run(tmp_path, "tasks=wine", "configs=1", "seeds=1")
+    (tmp_path / "default/collection.json").unlink()
+    with pytest.raises(UserError, match="holds trainings of 2 epochs, not 3: say epochs=2, or choose"):
+        run(tmp_path, "tasks=wine", "configs=1", "seeds=1", "epochs=3")
+    with pytest.raises(UserError, match=r"configuration 0 of .* is not the one that draw=7 gives"):
+        run(tmp_path, "tasks=wine", "configs=1", "seeds=1", "draw=7")
+    assert_equal(run(tmp_path, "tasks=wine", "configs=1", "seeds=1"), before)
+
+
+def test_what_was_refused_is_not_what_the_next_command_begins_with(tmp_path, monkeypatch):
+    with pytest.raises(UserError, match="nonsense"):
+        run(tmp_path, "tasks=wine", "configs=1", "seeds=1", "metric=nonsense")
+    assert not (tmp_path / "default/collection.json").exists()
+    assert len(run(tmp_path, "tasks=wine", "configs=1", "seeds=1")["wine"]) == 1
+
+    def refuse(run, path, *others, source_of=module.source_of):
+        if "iris" in path.parts:
+            raise UserError("iris cannot be loaded")
+        return source_of(run, path, *others)
+
+    monkeypatch.setattr(module, "source_of", refuse)
+    with pytest.raises(UserError, match="iris cannot be loaded"):
+        run(tmp_path, "tasks=wine,iris", "configs=1", "seeds=1")
+    assert json.loads((tmp_path / "default/collection.json").read_text())["tasks"] == ["wine"]
+
+
 def test_one_process_at_a_time(tmp_path):
     with CollectionDirectory(tmp_path / "default"), pytest.raises(UserError, match="another process is working"):
         run(tmp_path, "tasks=wine", "configs=1")
@@ -384,6 +412,8 @@ def test_where_all_fail_the_collection_stops_before_everything_has(tmp_path):
     assert _write(Recorded(_chunk("raise"), tuple(crashed[19:])), again, failures) == 10
     again.endings["diverged"] += 1
     assert _write(Recorded(_chunk("raise"), tuple(crashed)), again, failures) == 29
+    retried = _source(recording)  # they fail again, and others are still to come
+    assert _write(Recorded(_chunk("raise"), tuple(crashed)), retried, failures) == 29
     recording.close()
 
 
@@ -555,6 +585,13 @@ def test_what_the_database_has_and_the_journal_has_lost_stays(tmp_path):
         collection.pack()
     assert_equal(tables(tmp_path / "default"), before)
     assert_equal(run(tmp_path, "tasks=wine", "configs=3"), before)
+
+
+def test_what_the_database_has_of_a_task_whose_folder_is_lost_stays(tmp_path):
+    before = run(tmp_path, "tasks=wine,iris", "configs=2", "seeds=1")
+    shutil.rmtree(tmp_path / "default/iris")
+    assert_equal(run(tmp_path, "tasks=wine", "configs=2", "seeds=1"), before)
+    assert_equal(run(tmp_path, "tasks=iris", "configs=2", "seeds=1"), before)
 
 
 def test_surrogates_stay_where_nothing_was_recorded(tmp_path):

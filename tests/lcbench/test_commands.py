@@ -81,6 +81,21 @@ def test_what_all_tasks_have_can_be_chosen(tmp_path):
     assert numbers() == {"vehicle": [0, 1, 2, 3, 4, 5], "other": [0, 2, 3, 5]}
 
 
+def test_common_is_a_training_by_its_number_seed_and_horizon(tmp_path):
+    """A task that stopped between the seeds of a configuration, or before the second horizon, leaves the same hole in the others."""
+    first = fake_table(3, seeds=(1, 2), horizons=(6, 12))
+    other = dataclasses.replace(first.take(np.arange(len(first) - 1)), task=dataclasses.replace(TASK, name="other"))
+    for name, table in (("a", first), ("b", other)):
+        write_curves(tmp_path / f"{name}.h5", [table])
+    assert main(["import", *(str(tmp_path / f"{name}.h5") for name in "ab"), "--to", str(tmp_path / "all.h5"), "--common"]) == 0
+    one, two = (
+        set(zip(*(table.columns[name].tolist() for name in ("trial", "seed", "horizon")), strict=True))
+        for table in read_curves(tmp_path / "all.h5")
+    )
+    assert one == two
+    assert len(one) == len(first) - 1
+
+
 def test_unfinished_trainings_can_be_left_out_and_a_licence_added(tmp_path):
     short = LearningCurve(np.arange(2), [0.0, 1.0], {"val_accuracy": [0.1, 0.2]})
     table = fake_table(3, more=[fake_training(3, curve=short, status="unfinished")], licence="not stated")

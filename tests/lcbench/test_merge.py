@@ -22,6 +22,7 @@ def test_a_table_cut_in_two_and_merged_is_the_table():
     assert merge(parts) == whole
     assert merge([whole]) is whole
     assert merge([whole, whole]) == whole
+    assert merge(parts[::-1]) == whole
 
 
 def test_the_longer_of_two_trainings_counts():
@@ -64,9 +65,9 @@ def test_a_metric_that_one_table_lacks_is_nan_there():
 
 def test_tables_of_different_lengths_are_padded():
     merged = merge([fake_table(2), fake_table(2, horizons=(5,))])
-    assert merged.columns["length"].tolist() == [13, 13, 6, 6]
-    assert np.isnan(merged.curves[:, 2:, 6:]).all()
-    assert np.isnan(merged.seconds[2:, 6:]).all()
+    assert merged.columns["length"].tolist() == [6, 13, 6, 13]
+    assert np.isnan(merged.curves[:, ::2, 6:]).all()
+    assert np.isnan(merged.seconds[::2, 6:]).all()
 
 
 def test_provenance_keeps_what_differs():
