@@ -83,20 +83,28 @@ def killed(whole: CurveTable, options: argparse.Namespace) -> str:
     with tempfile.TemporaryDirectory() as folder:
         words = (f"tasks={options.task}", f"configs={options.configurations}", f"epochs={options.epochs}", f"collections={folder}")
         begin, moments = [sys.executable, "-m", "experiments.collect", *words], []
+        journal = Path(folder) / "default" / options.task / "lcbench/journals/collect.journal"
         for _ in range(options.kills):
+            before = _size(journal)
             process = subprocess.Popen(begin, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-            time.sleep(rng.uniform(4, 12))
+            while moments and process.poll() is None and _size(journal) == before:  # but for the first time, once it records
+                time.sleep(0.02)
+            time.sleep(rng.uniform(0, 8))
             if process.poll() is not None:
                 return f"the collection had ended by itself after {len(moments)} kills: give more configurations"
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-            moments.append(len(Recording.of(options.task, Path(folder) / "default" / options.task / "lcbench").ended))
+            moments.append(len(Recording.of(options.task, journal.parent.parent).ended))
         subprocess.run(begin, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
         (again,) = read_curves(Path(folder) / "default/database.h5")
     one, other = (table.take(np.argsort(table.columns["trial"])) for table in (whole, again))
     same = np.array_equal(one.curves, other.curves, equal_nan=True) and one.columns.keys() == other.columns.keys()
     same = same and all(np.array_equal(one.columns[name], other.columns[name]) for name in one.columns)
     return f"killed {options.kills} times, after {moments} trainings: {'the same to the bit' if same else 'NOT THE SAME'}"
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def classic_epoch(info, n: int) -> float:
