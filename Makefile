@@ -105,6 +105,6 @@ breadth: ## a minute on each of 41 OpenML tasks (41 minutes; needs OpenML)
 docs: ## the reference of every public name, from the docstrings, in build/docs (extra: docs)
 	$(PYTHON) -m pdoc -o build/docs lcbench optimizers pipeline experiments analysis
 
-figures: ## compare fourteen optimizers on the tables that ship and draw every figure, in runs/studies/default (some twenty minutes)
+figures: ## compare fourteen optimizers on the tables that ship and draw every figure, in runs/studies/default (7,140 runs)
 	$(PYTHON) -m experiments.compare
 	$(PYTHON) -m analysis runs/studies/default

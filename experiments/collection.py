@@ -242,7 +242,7 @@ class CollectionDirectory:
                 if len(table):
                     yield table
             if before:
-                for name in set(before.names) - seen:  # their folders are gone
+                for name in [name for name in before.names if name not in seen]:  # their folders are gone
                     same.add(name)
                     yield before.checked(*name)
 

@@ -141,13 +141,17 @@ def decode(points: NDArray[np.float64], space: ConfigurationSpace) -> list[Confi
         ValueError: if a point lies outside the cube.
         ForbiddenValueError: if a point hits a forbidden clause of the space.
     """
-    points = np.array(points, np.float64).reshape(-1, len(space))
-    if np.any((points < 0) | (points > 1)):
-        raise ValueError("every point to decode must lie in [0, 1]^d, with NaN where a hyperparameter is inactive")
-    vectors = cube(space).vectors(points)
+    vectors = _vectors(points, space)
     if cube(space).simple and not np.isnan(vectors).any():
         return [Configuration(space, vector=vector) for vector in vectors]
     return [_legal(vector, space) for vector in vectors]
+
+
+def _vectors(points: NDArray[np.float64], space: ConfigurationSpace) -> NDArray[np.float64]:  # (n, d) or (d,) -> (n, d)
+    points = np.array(points, np.float64).reshape(-1, len(space))
+    if np.any((points < 0) | (points > 1)):
+        raise ValueError("every point to decode must lie in [0, 1]^d, with NaN where a hyperparameter is inactive")
+    return cube(space).vectors(points)
 
 
 def _legal(vector: NDArray[np.float64], space: ConfigurationSpace) -> Configuration:
@@ -162,8 +166,12 @@ def _legal(vector: NDArray[np.float64], space: ConfigurationSpace) -> Configurat
 
 
 def legal(points: NDArray[np.float64], space: ConfigurationSpace) -> NDArray[np.float64]:  # (n, d) -> (at most n, d)
-    """Where the configurations of `decode` lie, without making them; those that hit a forbidden clause are left out."""
-    vectors = cube(space).vectors(points)
+    """Where the configurations of `decode` lie, without making them; those that hit a forbidden clause are left out.
+
+    Raises:
+        ValueError: if a point lies outside the cube.
+    """
+    vectors = _vectors(points, space)
     if not cube(space).simple or np.isnan(vectors).any():
         vectors = _active(vectors, space)
         # Clause by clause and row by row: ConfigSpace 1.2 reads "less or equal" of whole arrays as "greater or equal".
@@ -193,7 +201,7 @@ def _active(vectors: NDArray[np.float64], space: ConfigurationSpace) -> NDArray[
 
 def is_legal(point: NDArray[np.float64], space: ConfigurationSpace) -> bool:
     """False if the point hits a forbidden clause of the space."""
-    return len(legal(np.reshape(point, (1, -1)), space)) == 1
+    return len(legal(point, space)) == 1
 
 
 def plain(configuration: Configuration | Mapping[str, Any]) -> dict[str, Any]:

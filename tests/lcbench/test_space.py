@@ -102,6 +102,8 @@ def test_samples_depend_on_the_generator_only():
 def test_points_outside_the_cube_are_refused():
     with pytest.raises(ValueError, match=r"must lie in \[0, 1\]\^d"):
         decode(np.full(7, 1.5), lcbench_space())
+    with pytest.raises(ValueError, match=r"must lie in \[0, 1\]\^d"):
+        is_legal(np.full(7, 1.5), lcbench_space())
 
 
 def test_forbidden_points_are_not_legal():
